@@ -1,0 +1,7 @@
+"""OpenFile: reading and writing one file at any offset."""
+
+from __future__ import annotations
+
+
+class OpenFile:
+    """Being written."""
