@@ -1,0 +1,62 @@
+# CloudAlpha. `make serve` and `make test` do all the set-up themselves, on a fresh clone too.
+#   make serve    the demo: a local folder over FTP and SFTP (options: make serve ARGS="DIR --ftp-port 0")
+#   make test     all tests, the fast ones first (options: make test ARGS="-k sftp")
+#   make check    style, types, import directions, documentation in step
+#   make bench    measured against other servers
+#   make docs     docs/settings.md and docs/commands.md, from the code
+#   make fuzz     the property tests, for long (options: make fuzz EXAMPLES=100000)
+#   make clean    removes what the above made
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+EXAMPLES ?= 20000
+ARGS ?=
+
+.PHONY: serve test check bench docs fuzz clean packages
+
+serve: $(VENV)/.installed
+	@exec $(BIN)/cloudalpha serve $(ARGS)
+
+# Slow tests run in a pass of their own; pytest says 5 when a pass has no tests.
+test: $(VENV)/.dev packages
+	$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -n $(WORKERS) -m "slow" $(ARGS) || [ $$? -eq 5 ]
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) -q tests/test_imports.py tests/test_docs.py
+
+bench: $(VENV)/.dev packages
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
+fuzz: $(VENV)/.dev
+	HYPOTHESIS_PROFILE=fuzz FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) -n $(WORKERS) -m hypothesis --timeout=0 $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Missing programs skip the tests that need them, each with its reason; continuous integration needs all.
+packages:
+	@.ci/packages tests/packages.txt || [ "$(CI)" != true ]
+
+# Repeated runs install nothing: a stamp is as new as the installation, which is redone when setup.cfg changes.
+$(VENV)/bin/pip:
+	@.ci/venv $(VENV)
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing CloudAlpha into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing CloudAlpha and its tools into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[all,dev]"
+	@touch $@ $(VENV)/.installed
