@@ -1,8 +1,8 @@
 """Settings and Options: what the configuration may say, validated.
 
-`Settings` are shared by all accounts of a service, or belong to a manager (`[services.NAME]`, `[managers.NAME]`); environment variables
-override them. `Options` belong to one account or one layer of it (`[accounts.NAME]`, `[accounts.NAME.LAYER]`). Each field carries its
-default, its type and a description, and nothing else in the project repeats them: the documentation's tables are made from here.
+`Settings` are shared by all accounts of a service, or belong to a manager (`[services.NAME]`, `[managers.NAME]`). `Options` belong to one
+account or one layer of it (`[accounts.NAME]`, `[accounts.NAME.LAYER]`). Each field carries its default, its type and a description, and
+nothing else in the project repeats them: the documentation's tables are made from here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cloudalpha.exceptions import InvalidSettingError, UnknownSettingError
@@ -22,7 +22,7 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
     for suffix in ("ib", "b", "")
 }
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "": 1.0}
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_QUANTITY = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([A-Za-z]*)\s*")
 
 
 def parse_size(value: object) -> object:
@@ -47,10 +47,10 @@ def parse_duration(value: object) -> object:
     return value
 
 
-Size = Annotated[int, BeforeValidator(parse_size)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 """Bytes, written as people write them: "20 GiB"."""
 
-Duration = Annotated[float, BeforeValidator(parse_duration)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
 """Seconds, written as people write them: "5m"."""
 
 
@@ -63,9 +63,7 @@ class Options(BaseModel):
 class Settings(BaseSettings):
     """The base of the settings of a service or a manager: an unknown name is an error."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", validate_assignment=True, hide_input_in_errors=True, env_prefix="CLOUDALPHA_SETTINGS__"
-    )
+    model_config = SettingsConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     @classmethod
     def settings_customise_sources(
@@ -76,8 +74,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment overrides the file, whose values come as arguments."""
-        return env_settings, init_settings
+        """Arguments alone. The configurator merges environment variables into them, under names that tell the sections apart."""
+        return (init_settings,)
 
     def set(self, name: str, value: Any) -> None:
         """Change one setting.
@@ -85,7 +83,9 @@ class Settings(BaseSettings):
         Raises UnknownSettingError when there is none of that name, InvalidSettingError when it does not take the value.
         """
         if name not in type(self).model_fields:
-            raise UnknownSettingError(f"{name}: no such setting; there are: {', '.join(sorted(type(self).model_fields))}")
+            raise UnknownSettingError(
+                f"{name}: no such setting; there are: {', '.join(sorted(type(self).model_fields))}"
+            )
         try:
             setattr(self, name, value)
         except ValidationError as error:
