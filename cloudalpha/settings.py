@@ -41,16 +41,18 @@ def parse_duration(value: object) -> object:
         return value.total_seconds()
     if isinstance(value, str):
         parts = list(_QUANTITY.finditer(value))
-        if not parts or "".join(part[0] for part in parts) != value or any(p[2] not in _DURATION_UNITS for p in parts):
+        units = [part[2] for part in parts]
+        known = all(unit in _DURATION_UNITS and (unit or len(units) == 1) for unit in units)
+        if not parts or "".join(part[0] for part in parts) != value or not known:
             raise ValueError(f"not a duration: {value!r}; write for example '30s', '5m' or '24h'")
         return sum(float(part[1]) * _DURATION_UNITS[part[2]] for part in parts)
     return value
 
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=2**63 - 1)]
 """Bytes, written as people write them: "20 GiB"."""
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=1e10, allow_inf_nan=False)]
 """Seconds, written as people write them: "5m"."""
 
 

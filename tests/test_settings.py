@@ -70,7 +70,8 @@ def test_durations(text: object, expected: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "5 bananas", "-1s", "h5", "5M", "9" * 400, -1, float("inf"), float("nan"), None, []]
+    "text",
+    ["", "soon", "5 bananas", "-1s", "h5", "5M", "5 5", "1h30", "9" * 400, -1, float("inf"), float("nan"), None, []],
 )
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValidationError):
