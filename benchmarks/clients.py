@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ftplib
-import socket
 import ssl
 import struct
 import subprocess
@@ -58,10 +57,6 @@ def start_curl(peer: Peer, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def _url(peer: Peer) -> str:
-    return f"{'ftps' if peer.implicit else 'ftp'}://127.0.0.1:{peer.port}"
-
-
 def start_lftp(peer: Peer, script: str) -> subprocess.Popen[str]:
     """lftp with a script."""
     tls = "true" if peer.protocol == "ftps" else "false"
@@ -90,14 +85,14 @@ def start_get(bench: Bench, peer: Peer, name: str, cipher: str = AES) -> subproc
     """One file down, thrown away."""
     if peer.protocol == "sftp":
         return start_sftp(bench, peer, f"get {peer.prefix}/{name} /dev/null\n", cipher)
-    return start_curl(peer, "-o", "/dev/null", f"{_url(peer)}/{name}")
+    return start_curl(peer, "-o", "/dev/null", f"ftp://127.0.0.1:{peer.port}/{name}")
 
 
 def start_put(bench: Bench, peer: Peer, source: Path, name: str, cipher: str = AES) -> subprocess.Popen[str]:
     """One file up."""
     if peer.protocol == "sftp":
         return start_sftp(bench, peer, f"put {source} {peer.prefix}/{name}\n", cipher)
-    return start_curl(peer, "-T", str(source), f"{_url(peer)}/{name}")
+    return start_curl(peer, "-T", str(source), f"ftp://127.0.0.1:{peer.port}/{name}")
 
 
 def start_get_tree(bench: Bench, peer: Peer, name: str, target: Path) -> subprocess.Popen[str]:
@@ -157,27 +152,11 @@ def list_sftp(bench: Bench, peer: Peer, name: str) -> tuple[int, float, float]:
         process.wait(10)
 
 
-class ImplicitFTPS(ftplib.FTP_TLS):
-    """ftplib's client for servers that speak TLS from the first byte."""
-
-    _socket: socket.socket | None = None
-
-    @property
-    def sock(self) -> socket.socket | None:
-        return self._socket
-
-    @sock.setter
-    def sock(self, value: socket.socket | None) -> None:
-        if value is not None and not isinstance(value, ssl.SSLSocket):
-            value = self.context.wrap_socket(value)
-        self._socket = value
-
-
 def connect_ftp(peer: Peer) -> ftplib.FTP:
     """ftplib, logged in; with TLS on both connections for ftps."""
     if peer.protocol == "ftps":
         context = ssl._create_unverified_context()  # noqa: S323 - the server's certificate was made for this run
-        client: ftplib.FTP = (ImplicitFTPS if peer.implicit else ftplib.FTP_TLS)(context=context)
+        client: ftplib.FTP = ftplib.FTP_TLS(context=context)  # noqa: S321 - the protocol under test
     else:
         client = ftplib.FTP()  # noqa: S321 - the protocol under test
     client.connect("127.0.0.1", peer.port, timeout=60)

@@ -23,7 +23,7 @@ SERVERS = Path(__file__).parent / "servers"
 class Peer:
     """One server, running.
 
-    protocol: sftp, ftp or ftps. prefix: where the tree is, as its clients see it. implicit: TLS from the first byte.
+    protocol: sftp, ftp or ftps. prefix: where the tree is, as its clients see it.
     lacks: parts of row names that it cannot answer.
     """
 
@@ -33,7 +33,6 @@ class Peer:
     pid: int
     prefix: str = ""
     user: str = USER
-    implicit: bool = False
     lacks: tuple[str, ...] = ()
 
 
@@ -183,18 +182,13 @@ def start_rclone_sftp(bench: Bench) -> list[Peer]:
 
 
 def start_rclone_ftp(bench: Bench) -> list[Peer]:
-    """`rclone serve ftp`, default flags; once plain and once with a certificate."""
-    peers = []
-    for protocol in ("ftp", "ftps"):
-        port = _free_port()
-        tls = ["--cert", str(bench.certificate), "--key", str(bench.certificate)] if protocol == "ftps" else []
-        passive = "40000-40999" if protocol == "ftp" else "41000-41999"
-        pid = bench.start(
-            _program("rclone"), "serve", "ftp", str(bench.tree), "--addr", f"127.0.0.1:{port}", "--user", USER,
-            "--pass", PASSWORD, "--passive-port", passive, *tls, port=port, env={"RCLONE_CONFIG": "/dev/null"},
-        )  # fmt: skip
-        peers.append(Peer("rclone serve", protocol, port, pid, implicit=protocol == "ftps"))
-    return peers
+    """`rclone serve ftp`, default flags. Plain only: with a certificate it encrypts no data connection (PROT is refused)."""
+    port = _free_port()
+    pid = bench.start(
+        _program("rclone"), "serve", "ftp", str(bench.tree), "--addr", f"127.0.0.1:{port}", "--user", USER,
+        "--pass", PASSWORD, "--passive-port", "40000-40999", port=port, env={"RCLONE_CONFIG": "/dev/null"},
+    )  # fmt: skip
+    return [Peer("rclone serve", "ftp", port, pid)]
 
 
 def start_proftpd(bench: Bench) -> list[Peer]:
