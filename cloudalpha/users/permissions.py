@@ -10,6 +10,8 @@ import difflib
 import re
 from collections.abc import Mapping
 from enum import Flag, auto
+from functools import reduce
+from operator import and_, or_
 
 from cloudalpha import paths
 from cloudalpha.exceptions import InvalidPathFileSystemError
@@ -98,12 +100,12 @@ class Permissions:
         return permission
 
     def get_everywhere(self, path: str) -> Permission:
-        """What is permitted at a path and at everything beneath it."""
-        permission = self.get(path)
-        for rule_path, rule in self._rules.items():
-            if rule_path != path and paths.is_within(rule_path, path):
-                permission &= rule
-        return permission
+        """What is permitted at a path and also at everything beneath it."""
+        return reduce(and_, self._get_beneath(path), self.get(path))
+
+    def get_anywhere(self, path: str) -> Permission:
+        """What is permitted at a path or at anything beneath it."""
+        return reduce(or_, self._get_beneath(path), self.get(path))
 
     def may_see(self, path: str) -> bool:
         """Whether the metadata of a path may be had: something is permitted there, or further down."""
@@ -112,6 +114,11 @@ class Permissions:
     def is_unlimited(self) -> bool:
         """Whether everything is permitted everywhere."""
         return self.get_everywhere(paths.ROOT) == ALL_PERMISSIONS
+
+    def _get_beneath(self, path: str) -> list[Permission]:
+        return [
+            rule for rule_path, rule in self._rules.items() if rule_path != path and paths.is_within(rule_path, path)
+        ]
 
 
 def _get_ancestors(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -44,8 +45,12 @@ class ScoreTable:
         self._scores.move_to_end(name)
         return total
 
+    def remove(self, name: str) -> None:
+        """Forget a name."""
+        self._scores.pop(name, None)
+
     def _fade(self, score: _Score) -> float:
-        return float(score.points * 0.5 ** ((self._clock() - score.time) / self._half_life))
+        return score.points * math.exp2((score.time - self._clock()) / self._half_life)
 
     def _forget_one(self) -> None:
         oldest = [name for name, _ in zip(self._scores, range(_CANDIDATES), strict=False)]
