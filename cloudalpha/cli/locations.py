@@ -1,0 +1,162 @@
+"""What `ACCOUNT:PATH` on a command line means, and the accounts behind it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Protocol, Self
+
+import typer
+
+from cloudalpha import paths
+from cloudalpha.cli.local_files import LocalFiles, make_local_path
+from cloudalpha.cli.output import EXIT_USAGE
+from cloudalpha.file_metadata import FileMetadata
+from cloudalpha.file_system import FileSystem
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config", metavar="FILE", help="The configuration file (otherwise: see `cloudalpha config --help`)."
+    ),
+]
+JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+class WrongUsageError(typer.TyperException):
+    """The words of a command make no sense: exit code 2."""
+
+    exit_code = EXIT_USAGE
+
+
+class Accounts(Protocol):
+    """The accounts of a configuration: `cloudalpha.configurator.accounts.Accounts`, or less."""
+
+    def get_names(self) -> list[str]:
+        """The names of all accounts."""
+
+    def get_file_system(self, name: str) -> FileSystem:
+        """The files of an account, connected. Raises AccountError, or FileSystemError for an outage."""
+
+    def close(self) -> None:
+        """Close them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A path of one FileSystem.
+
+    account_name: None for a local path. slash: it was written with a slash at its end, so a folder is meant.
+    content: it was written as "." or "..", or is a whole account: what the folder holds is meant, not the folder by its name.
+    """
+
+    file_system: FileSystem
+    path: str
+    account_name: str | None = None
+    slash: bool = False
+    content: bool = False
+
+    def __str__(self) -> str:
+        text = paths.printable(self.path)
+        return text if self.account_name is None else f"{self.account_name}:{text}"
+
+    @property
+    def name(self) -> str:
+        """The last name of the path."""
+        return paths.get_name(self.path)
+
+    def at(self, path: str) -> Location:
+        """Another path of the same FileSystem."""
+        return replace(self, path=path, slash=False, content=False)
+
+    def join(self, name: str) -> Location:
+        """An entry of this folder."""
+        return self.at(paths.join(self.path, name))
+
+    def find(self) -> FileMetadata | None:
+        """What is there; None for nothing."""
+        return self.file_system.get_metadata(self.path) if self.file_system.exists(self.path) else None
+
+    def is_same(self, other: Location) -> bool:
+        """Whether both are one path of one FileSystem."""
+        return self.file_system is other.file_system and self.path == other.path
+
+
+class Locations:
+    """Turns the words of a command line into locations. A context manager: the accounts that were used are closed at its end.
+
+    working: what a path without an account is relative to; None: it is a local path.
+    """
+
+    def __init__(self, accounts: Accounts) -> None:
+        self.accounts = accounts
+        self._local_files = LocalFiles()
+
+    def parse(self, text: str, working: Location | None = None) -> Location:
+        """The location of `ACCOUNT:PATH`, or of a path in the folder `working`.
+
+        Raises WrongUsageError where there is no such account, InvalidPathFileSystemError, and what `Account.connect` does.
+        """
+        name, colon, path = text.partition(":")
+        if not colon or "/" in name or name in (".", "..", ""):
+            if working is None:
+                example = next(iter(sorted(self.accounts.get_names())), "photos")
+                raise WrongUsageError(f"{paths.printable(text)}: write ACCOUNT:PATH, for example {example}:/")
+            path = paths.normalize(text, working.path)
+            return replace(working, path=path, slash=text.endswith("/"), content=_means_content(text, path))
+        if name not in self.accounts.get_names():
+            raise WrongUsageError(f"no account {name!r}: {self._list_names()}")
+        path = paths.normalize(path or paths.ROOT)
+        return Location(self.accounts.get_file_system(name), path, name, text.endswith("/"), _means_content(text, path))
+
+    def parse_any(self, text: str) -> Location:
+        """The same; what is not `ACCOUNT:PATH` is a local path."""
+        name, colon, _ = text.partition(":")
+        if not colon or "/" in name or name.startswith("."):
+            return self.parse_local(text)
+        if name not in self.accounts.get_names():
+            raise WrongUsageError(
+                f"no account {name!r}: {self._list_names()}; a local file is written ./{paths.printable(text)}"
+            )
+        return self.parse(text)
+
+    def parse_local(self, text: str, working_dir: str = "") -> Location:
+        """The location of a local path, relative to working_dir (or to the process's own)."""
+        path = make_local_path(text, working_dir)
+        return Location(self._local_files, path, None, text.endswith("/"), _means_content(text, path))
+
+    def close(self) -> None:
+        """Close the accounts."""
+        self.accounts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _list_names(self) -> str:
+        names = ", ".join(sorted(self.accounts.get_names()))
+        return f"there are: {names}" if names else "the configuration has none"
+
+
+def open_locations(config: str | None) -> Locations:
+    """The accounts of a configuration file, or of the one that is found. Raises SettingError."""
+    from cloudalpha.configurator.accounts import Accounts
+    from cloudalpha.configurator.loader import load
+    from cloudalpha.data_store import DataStore
+
+    # What goes wrong is told on stderr in one line; without a handler Python would print log records there too.
+    logging.getLogger("cloudalpha").addHandler(logging.NullHandler())
+    configuration = load(Path(config) if config else None)
+    accounts = Accounts(configuration.state_dir, DataStore.get_instance(configuration.state_dir))
+    accounts.add(configuration.accounts.values(), configuration.services)
+    return Locations(accounts)
+
+
+def _means_content(text: str, path: str) -> bool:
+    return path == paths.ROOT or text.replace(":", "/").rsplit("/", 1)[-1] in (".", "..")
