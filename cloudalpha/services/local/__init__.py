@@ -1,0 +1,1 @@
+"""The `local` service: the files beneath one folder of the gateway's own machine."""
