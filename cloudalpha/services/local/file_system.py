@@ -29,7 +29,7 @@ from cloudalpha.services.local.beneath import Place
 from cloudalpha.services.local.errors import translate, translated
 from cloudalpha.services.local.file_stream import FileStream
 from cloudalpha.services.local.new_file import LocalNewFile, to_ns
-from cloudalpha.services.local.sweep import Sweep, sweep_all, sweep_names
+from cloudalpha.services.local.sweep import Sweep, clear_hidden, sweep_names
 from cloudalpha.services.local.system_calls import rename_no_replace
 from cloudalpha.services.local.temporary_file import is_hidden
 from cloudalpha.services.local.tree import Tree
@@ -260,7 +260,7 @@ def _refuse_hidden(path: str, error_class: type[FileSystemError]) -> None:
 
 
 def _remove_dir(place: Place) -> None:
-    """Remove an empty folder, or one that holds nothing but leftovers. Raises NotADirectoryError, OSError with ENOTEMPTY."""
+    """Remove an empty folder, or one that holds hidden files alone. Raises NotADirectoryError, OSError with ENOTEMPTY."""
     try:
         os.rmdir(place.name, dir_fd=place.dir_fd)
     except OSError as error:
@@ -268,7 +268,7 @@ def _remove_dir(place: Place) -> None:
             raise
         fd = os.open(place.name, _FOLDER | os.O_NOFOLLOW, dir_fd=place.dir_fd)
         try:
-            if not sweep_all(fd):
+            if not clear_hidden(fd):
                 raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY)) from error
         finally:
             os.close(fd)

@@ -14,9 +14,9 @@ from cloudalpha.exceptions import (
     AlreadyExistsFileSystemError,
     FileSystemError,
     IsADirectoryFileSystemError,
-    NotFoundFileSystemError,
     PermissionDeniedFileSystemError,
     RevisionMismatchFileSystemError,
+    UnsupportedOperationFileSystemError,
 )
 from cloudalpha.file_metadata import FileMetadata, utc
 from cloudalpha.file_system import NOTHING, NewFile, WriteOptions
@@ -45,7 +45,7 @@ class LocalNewFile(NewFile):
         self._source: FileIO | None = None
         self._kept: tuple[str, tuple[int, int]] | None = None
         if options.resume is not None:
-            raise NotFoundFileSystemError(path, "there is no upload to resume")
+            raise UnsupportedOperationFileSystemError(path, "an upload that was broken off cannot be resumed here")
         with translated(path), tree.root.find(path, follow=True) as place:
             self._check_target(place)
             mode = 0o666 if tree.file_mode is None else tree.file_mode

@@ -74,7 +74,16 @@ def sweep_names(dir_fd: int, names: Iterable[str]) -> int:
     return sum(remove_leftover(dir_fd, name) for name in names)
 
 
-def sweep_all(dir_fd: int) -> bool:
-    """Empty a folder (open for reading) of leftovers; whether it holds nothing else."""
+def clear_hidden(dir_fd: int) -> bool:
+    """Empty a folder (open for reading) that is about to be deleted and holds hidden files alone; False where it holds others.
+
+    The file of an upload that is still under way goes too, as one without a name would: its commit finds no folder.
+    """
     with os.scandir(dir_fd) as entries:
-        return all(is_hidden(entry.name) and remove_leftover(dir_fd, entry.name) for entry in entries)
+        if not all(is_hidden(entry.name) for entry in entries):
+            return False
+    with os.scandir(dir_fd) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                os.unlink(entry.name, dir_fd=dir_fd)
+    return True
