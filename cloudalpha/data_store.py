@@ -72,12 +72,16 @@ class DataStore:
         self.path = state_dir / FILE_NAME
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._rows: SqliteDict | None = self._open()
+        self._is_closed = False
+        self._rows: SqliteDict | None = None
 
     @classmethod
     def get_instance(cls, state_dir: Path | None = None) -> DataStore:
-        """The DataStore of a state folder (mode 0700, made if missing; without one the default): one in a process for each folder."""
-        folder = make_private_dir(state_dir or get_default_state_dir()).resolve()
+        """The DataStore of a state folder (without one the default): one in a process for each folder.
+
+        The folder (mode 0700) and the file are made at first use.
+        """
+        folder = (state_dir or get_default_state_dir()).resolve()
         with cls._instances_lock:
             identity = (os.getpid(), folder)
             if identity not in cls._instances:
@@ -123,6 +127,7 @@ class DataStore:
             if self._rows is not None and self._pid == os.getpid():
                 self._rows.close(do_log=False)
             self._rows = None
+            self._is_closed = True
 
     def __repr__(self) -> str:
         return f"DataStore({str(self.path)!r})"
@@ -130,7 +135,7 @@ class DataStore:
     def _open(self) -> SqliteDict:
         from sqlitedict import SqliteDict
 
-        with self._sqlite_errors(), _locked(self.state_dir):
+        with _locked(make_private_dir(self.state_dir)):
             _prepare(self.path)
             rows = SqliteDict(
                 str(self.path),
@@ -153,8 +158,10 @@ class DataStore:
     def _run(self, action: Callable[[SqliteDict], T]) -> T:
         """Run one step. sqlitedict works in a thread of its own and reports an error at the next call: so wait for it, and ask."""
         with self._lock, self._sqlite_errors():
-            if self._rows is None or self._pid != os.getpid():
+            if self._is_closed or self._pid != os.getpid():
                 raise DataStoreError("the DataStore is closed, or was opened by another process")
+            if self._rows is None:
+                self._rows = self._open()
             result = action(self._rows)
             self._rows.conn.commit(blocking=True)
             self._rows.conn.check_raise_error()
@@ -203,6 +210,7 @@ class DataStore:
         path = self.state_dir / KEY_FILE_NAME
         try:
             if create and not path.exists():
+                make_private_dir(self.state_dir)
                 _create_key(path)
             mode = path.stat().st_mode
             key = path.read_bytes()

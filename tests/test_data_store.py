@@ -115,7 +115,9 @@ def test_only_the_owner_may_read_what_is_stored(store: DataStore) -> None:
 
 def test_a_state_folder_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    DataStore.get_instance(tmp_path).close()
+    store = DataStore.get_instance(tmp_path)
+    store.set_value("o", "k", 1)
+    store.close()
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
@@ -153,6 +155,7 @@ class Bomb:
 
 @pytest.mark.parametrize("as_text", [False, True])
 def test_a_planted_pickle_is_an_error_and_is_never_run(store: DataStore, tmp_path: Path, as_text: bool) -> None:
+    store.set_value("o", "k", "v")
     bomb = pickle.dumps(Bomb(tmp_path / "trace"), protocol=0)
     plant(store, json.dumps(["o", "k"]), bomb.decode() if as_text else bomb)
     with pytest.raises(DataStoreError, match="damaged"):
@@ -218,13 +221,18 @@ def test_a_value_has_a_bound(store: DataStore) -> None:
 def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 100)
     with pytest.raises(DataStoreError, match="cannot be used"):
-        DataStore.get_instance(tmp_path)
+        DataStore.get_instance(tmp_path).get_value("o", "k")
 
 
 def test_a_file_where_the_folder_should_be_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"")
     with pytest.raises(DataStoreError, match="folder"):
-        DataStore.get_instance(tmp_path / "state")
+        DataStore.get_instance(tmp_path / "state").get_value("o", "k")
+
+
+def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
+    DataStore.get_instance(tmp_path / "state").close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_that_vanishes_is_an_error_and_not_a_missing_value(store: DataStore) -> None:
