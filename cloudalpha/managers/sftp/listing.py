@@ -1,0 +1,117 @@
+"""Attributes and listings as SFTP version 3 has them, made from FileMetadata alone: never a call for each entry.
+
+draft-ietf-secsh-filexfer-02, section 5 (attributes) and 7 (SSH_FXP_NAME, whose long name looks like a line of `ls -l`).
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+
+from cloudalpha import paths
+from cloudalpha.file_metadata import FileMetadata
+from cloudalpha.file_system import close_stream
+from cloudalpha.managers.sftp.packets import AttrFlag, Kind, make_packet, string
+
+_FILE_MODE = 0o100644
+_DIR_MODE = 0o040755
+_FLAGS = AttrFlag.SIZE | AttrFlag.PERMISSIONS
+_FLAGS_WITH_TIMES = _FLAGS | AttrFlag.TIMES
+_ATTRS = struct.Struct(">IQI")
+_ATTRS_WITH_TIMES = struct.Struct(">IQIII")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_HALF_A_YEAR = 182 * 86400
+_MAX_BATCH_BYTES = 64 * 1024
+_MAX_BATCH_SECONDS = 0.05
+
+NO_ATTRS = b"\0\0\0\0"
+
+
+def encode_attrs(metadata: FileMetadata) -> bytes:
+    """The attributes of a file or folder: size, mode, and the times where they are known."""
+    mode = _DIR_MODE if metadata.is_dir else _FILE_MODE
+    if metadata.modified_datetime is None:
+        return _ATTRS.pack(_FLAGS, metadata.size, mode)
+    modified = _get_seconds(metadata.modified_datetime.timestamp())
+    accessed = modified
+    if metadata.accessed_datetime is not None:
+        accessed = _get_seconds(metadata.accessed_datetime.timestamp())
+    return _ATTRS_WITH_TIMES.pack(_FLAGS_WITH_TIMES, metadata.size, mode, accessed, modified)
+
+
+def encode_name(name: bytes) -> bytes:
+    """The body of a reply that holds one name without attributes (REALPATH)."""
+    return b"\0\0\0\1" + string(name) + string(name) + NO_ATTRS
+
+
+def _get_seconds(timestamp: float) -> int:
+    return min(max(int(timestamp), 0), 0xFFFFFFFF)
+
+
+def _format_time(seconds: int, recent: int) -> str:
+    """As `ls -l` does: the time of day for what is younger than half a year, else the year. UTC."""
+    parts = time.gmtime(seconds)
+    month = _MONTHS[parts.tm_mon - 1]
+    if seconds >= recent:
+        return f"{month} {parts.tm_mday:2} {parts.tm_hour:02}:{parts.tm_min:02}"
+    return f"{month} {parts.tm_mday:2}  {parts.tm_year}"
+
+
+class Listing:
+    """One folder being read: an iterator of FileMetadata that becomes READDIR replies, one batch in memory.
+
+    owner: the name that long names show.
+    """
+
+    def __init__(self, entries: Iterator[FileMetadata], owner: str) -> None:
+        self._entries = entries
+        owner = owner.encode("ascii", "replace").decode()[:8]
+        self._file_start = f"-rw-r--r--    1 {owner:8} {owner:8} "
+        self._dir_start = f"drwxr-xr-x    1 {owner:8} {owner:8} "
+        self._recent = int(time.time()) - _HALF_A_YEAR
+        self._minutes: dict[int, str] = {}
+
+    def read_batch(self, request_id: int) -> bytes | None:
+        """The next reply, with at least one name; None at the end. Blocks."""
+        parts: list[bytes] = []
+        num_names = num_bytes = 0
+        deadline = time.monotonic() + _MAX_BATCH_SECONDS
+        for metadata in self._entries:
+            entry = self._encode(metadata)
+            if entry is None:
+                continue
+            parts.append(entry)
+            num_names += 1
+            num_bytes += len(entry)
+            if num_bytes >= _MAX_BATCH_BYTES or (not num_names % 16 and time.monotonic() >= deadline):
+                break
+        if not num_names:
+            return None
+        return make_packet(Kind.NAME, request_id, num_names.to_bytes(4, "big") + b"".join(parts))
+
+    def close(self) -> None:
+        """Release what the storage holds for the listing."""
+        close_stream(self._entries)
+
+    def _encode(self, metadata: FileMetadata) -> bytes | None:
+        name = metadata.name
+        if not name.isprintable() and not paths.is_valid_name(name):
+            return None  # no client could ask for it
+        encoded = paths.encode(name)
+        if metadata.modified_datetime is None:
+            date, attrs = "           -", encode_attrs(metadata)
+        else:
+            seconds = _get_seconds(metadata.modified_datetime.timestamp())
+            date = self._minutes.get(seconds // 60) or self._remember(seconds)
+            mode = _DIR_MODE if metadata.is_dir else _FILE_MODE
+            attrs = _ATTRS_WITH_TIMES.pack(_FLAGS_WITH_TIMES, metadata.size, mode, seconds, seconds)
+        start = self._dir_start if metadata.is_dir else self._file_start
+        long_name = f"{start}{metadata.size:>12} {date} ".encode("ascii") + encoded
+        return b"".join((len(encoded).to_bytes(4, "big"), encoded, len(long_name).to_bytes(4, "big"), long_name, attrs))
+
+    def _remember(self, seconds: int) -> str:
+        if len(self._minutes) >= 1024:
+            self._minutes.clear()
+        date = self._minutes[seconds // 60] = _format_time(seconds, self._recent)
+        return date
