@@ -43,7 +43,7 @@ class ConfigFile:
         """Add a section at the end of the file. Raises SettingError when the user is there already."""
         if name in self.users:
             raise SettingError(f"{self.path}: there is a user {name!r} already")
-        section = f"[users.{_make_key(name)}]\n" + "".join(
+        section = f"[users.{make_key(name)}]\n" + "".join(
             f"{key} = {make_value(value)}\n" for key, value in options.items()
         )
         text = self.text.rstrip("\n")
@@ -98,7 +98,7 @@ class ConfigFile:
 
     def _make_error(self, name: str) -> SettingError:
         return SettingError(
-            f"{self.path}: the user {name!r} does not stand in a section [users.{_make_key(name)}] of its own; change it with an editor"
+            f"{self.path}: the user {name!r} does not stand in a section [users.{make_key(name)}] of its own; change it with an editor"
         )
 
     def _get_table(self, name: str) -> Mapping[str, Any]:
@@ -172,14 +172,15 @@ def make_value(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{_make_key(str(key), quoted=True)} = {make_value(item)}" for key, item in value.items())
+        pairs = ", ".join(f"{make_key(str(key), quoted=True)} = {make_value(item)}" for key, item in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(make_value, value))}]"
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _make_key(name: str, quoted: bool = False) -> str:
+def make_key(name: str, quoted: bool = False) -> str:
+    """A name as TOML writes it in front of a value or in a section's header."""
     return name if not quoted and re.fullmatch(r"[A-Za-z0-9_-]+", name) else make_value(name)
 
 
