@@ -1,0 +1,428 @@
+"""The control connection: lines become commands, commands become replies, and a transfer runs beside them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import select
+import socket
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from OpenSSL import SSL
+
+from cloudalpha import paths
+from cloudalpha.file_system_view import FileSystemView
+from cloudalpha.logs import log_event
+from cloudalpha.manager import Session, Visit
+from cloudalpha.managers.ftp.dtp import ActiveConnector, DataConnection, PassiveListener, plain_address
+from cloudalpha.managers.ftp.engine import AsyncChat, IOLoop, TLS_FTPHandler
+from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
+from cloudalpha.managers.ftp.listing import FACTS
+from cloudalpha.managers.ftp.settings import FTPSettings
+from cloudalpha.managers.ftp.transfers import Transfer
+
+if TYPE_CHECKING:
+    from cloudalpha.managers.ftp.server import FTPServer
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROL_TEXT = re.compile(r"[\x00-\x1f\x7f]")
+_TELNET = re.compile(rb"\A(?:\xff[\xf0-\xfe]|\xf2)+")  # IP and Synch before ABOR, RFC 959 section 3.5
+_HTTP = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"})
+_WHILE_TRANSFERRING = frozenset({"ABOR", "STAT", "QUIT", "NOOP"})
+_MAX_UNREAD_REPLIES = 2000
+_MAX_DISCARDED = 64 * 1024
+
+
+class Command(NamedTuple):
+    """A command's rules: argument True is needed, False is refused, None may be given."""
+
+    argument: bool | None
+    syntax: str
+    needs_log_in: bool = True
+
+
+COMMANDS: dict[str, Command] = {}
+"""Verb -> its rules. Filled by the modules of commands, whose classes have a method `ftp_VERB` for each."""
+
+
+class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
+    """The machinery of a session; `session.py` adds the commands. All of it runs in the session's own thread, but for `wake`."""
+
+    timeout = 0  # pyftpdlib's timer; ours tells the log-in from the idle time
+
+    def __init__(self, sock: socket.socket, server: FTPServer, visit: Visit, ioloop: Any) -> None:
+        self.settings: FTPSettings = server.settings
+        self.visit = visit
+        self.session: Session | None = None
+        self._raw = sock
+        self._context: SSL.Context | None = None
+        self._data: DataConnection | None = None
+        self._data_failure: str | None = None
+        self._listener: PassiveListener | None = None
+        self._active_address: tuple[str, int] | None = None
+        self._connector: ActiveConnector | None = None
+        self._waiting: Transfer | None = None
+        self.transferring = False
+        self._queue: deque[bytes] = deque()
+        self._abort_reply: str | None = None
+        self._overlong = 0
+        self._bad_commands = 0
+        self._ending = False
+        self._timer: Any = None
+        self.ascii_mode = True  # RFC 959, section 5.1
+        self.restart_offset = 0
+        self.announced_size: int | None = None
+        self.rename_from: str | None = None
+        self.facts: tuple[str, ...] = FACTS
+        self.hash_algorithm: str = self.settings.hash_algorithm
+        super().__init__(sock, server, ioloop)
+        self.client_host = plain_address(self.remote_ip)
+        self._prot = server.implicit
+
+    @property
+    def view(self) -> FileSystemView:
+        """What the session sees. Commands that need a log-in may rely on it."""
+        if self.session is None:
+            raise Refusal("530 Log in with USER and PASS first.")
+        return self.session.view
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether TLS protects the control connection."""
+        return bool(self._ssl_established)
+
+    @property
+    def protects_data(self) -> bool:
+        """Whether data connections use TLS."""
+        return bool(self._prot)
+
+    def get_context(self) -> SSL.Context:
+        """The TLS context of this session, made when it is first needed."""
+        if self._context is None:
+            self._context = self.server.certificates.make_context()
+        return self._context
+
+    def get_ssl_context(self) -> None:
+        """pyftpdlib's way to a context shared by all; ours is `get_context`."""
+
+    # The life of the connection
+
+    def begin(self) -> None:
+        """Greet the client, after the handshake where TLS is implicit."""
+        self._timer = self.ioloop.call_later(
+            self.server.gate.log_in_timeout(), self.handle_timeout, _errback=self.handle_error
+        )
+        if self.server.implicit:
+            self.secure_connection(self.get_context())
+        else:
+            self.respond(f"220 {self.settings.banner}")
+
+    def handle_ssl_established(self) -> None:
+        if self.server.implicit:
+            self.respond(f"220 {self.settings.banner}")
+
+    def handle_failed_ssl_handshake(self) -> None:
+        log_event(logger, "TLS handshake failed", logging.DEBUG, address=self.client_host)
+        self.close()
+
+    def on_logged_in(self, session: Session) -> None:
+        """From now on the idle time-out counts."""
+        self.session = session
+        self.authenticated = True
+        self.server.on_logged_in(self)
+        self._timer.cancel()
+        self._timer = self.ioloop.call_later(
+            self.settings.idle_timeout, self.handle_timeout, _errback=self.handle_error
+        )
+
+    def handle_timeout(self) -> None:
+        if self.transferring:  # its own time-outs watch over it
+            self._timer = self.ioloop.call_later(
+                self.settings.idle_timeout, self.handle_timeout, _errback=self.handle_error
+            )
+        else:
+            self.end("421 You were silent for too long." if self.session else "421 Nobody has logged in in time.")
+
+    def wake(self, how: int) -> None:
+        """End the connection from another thread: the session's thread sees the end of its socket."""
+        try:
+            self._raw.shutdown(how)
+        except OSError:
+            log_event(logger, "already disconnected", logging.DEBUG, address=self.client_host)
+
+    def end(self, reply: str) -> None:
+        """Send a last reply and close; what comes after is ignored."""
+        if not self._ending:
+            self._ending = True
+            if not self._ssl_accepting:
+                self.respond(reply)
+            self.close_when_done()
+            if not self._closed:
+                self.ioloop.call_later(self.settings.data_connect_timeout, self.close)
+
+    def handle_close(self) -> None:
+        if self.server.stopping and not self._ending and not self._closed:
+            self.end("421 The server is shutting down.")
+        else:
+            self.close()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        try:
+            super().close()
+        except (OSError, SSL.Error):  # TLS could not say good-bye
+            self._error = True
+            super().close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._drop_data()
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.discard("the control connection was lost")
+        self._queue.clear()
+
+    def handle_error(self) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError | SSL.Error):
+            log_event(logger, "session failed", logging.ERROR, exc_info=error, address=self.client_host)
+        self._error = True
+        self.close()
+
+    # Lines
+
+    def collect_incoming_data(self, data: bytes) -> None:
+        self._in_buffer_len += len(data)
+        if self._overlong or self._in_buffer_len > self.settings.max_line:
+            self._overlong += len(data)
+            self._in_buffer.clear()
+            if self._overlong > _MAX_DISCARDED:
+                self.end("421 That is no command line.")
+        elif not self._ending:
+            self._in_buffer.append(data)
+
+    def found_terminator(self) -> None:
+        line = b"".join(self._in_buffer)
+        overlong = self._overlong
+        self._in_buffer.clear()
+        self._in_buffer_len = self._overlong = 0
+        if self._ending:
+            return
+        if self.session is not None:
+            self._timer.reset()
+        if len(self.producer_fifo) > _MAX_UNREAD_REPLIES:
+            log_event(logger, "replies are not read", address=self.client_host)
+            self.close()
+        elif overlong:
+            self._refuse_bad(f"500 The line is longer than {self.settings.max_line} bytes.")
+        else:
+            self._take_line(_TELNET.sub(b"", line).replace(b"\xff\xff", b"\xff"))
+
+    def _take_line(self, line: bytes) -> None:
+        verb = line.partition(b" ")[0].decode("ascii", "replace").upper()
+        if not self.transferring and not self._queue:
+            self._execute(verb, line)
+        elif self._quit_pending:
+            return
+        elif verb in _WHILE_TRANSFERRING:
+            self._execute(verb, line)
+        elif len(self._queue) < self.settings.max_queued_commands:
+            self._queue.append(line)
+        else:
+            self.end("421 Too many commands during a transfer.")
+
+    def _execute(self, verb: str, line: bytes) -> None:
+        try:
+            self._check_and_call(verb, line)
+        except Refusal as refusal:
+            self.respond(refusal.reply)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must get a reply
+            self.respond(get_reply(error))
+
+    def _check_and_call(self, verb: str, line: bytes) -> None:
+        if self.session is None and verb in _HTTP:
+            self.end("421 This is FTP.")
+            return
+        command = COMMANDS.get(verb)
+        if command is None:
+            self._refuse_bad("500 Unknown command." if verb.isalpha() and verb.isascii() else "500 That is no command.")
+            return
+        raw = line[len(verb) + 1 :]
+        if _CONTROL.search(raw):
+            self._refuse_bad("501 Control characters are not allowed.")
+        elif (command.argument is True and not raw) or (command.argument is False and raw):
+            self._refuse_bad(f"501 Syntax: {command.syntax}")
+        elif self.session is None and command.needs_log_in:
+            self._refuse_bad("530 Log in with USER and PASS first.")
+        else:
+            getattr(self, "ftp_" + verb)(paths.decode(raw))
+
+    def _refuse_bad(self, reply: str) -> None:
+        """Refuse what no well-meaning client sends, a few times before the log-in, then no more."""
+        self._bad_commands += 1
+        if self.session is None and self._bad_commands >= self.settings.max_bad_commands:
+            self.end("421 Too many wrong commands.")
+        else:
+            self.respond(reply)
+
+    # Replies
+
+    def respond(self, resp: str, logfun: object = None) -> None:
+        """Send a reply's last, or only, line. Control characters never get out."""
+        self.push(_CONTROL_TEXT.sub("?", resp) + "\r\n")
+
+    def respond_lines(self, first: str, lines: list[str], last: str) -> None:
+        """Send a reply of several lines (RFC 959, section 4.2)."""
+        body = [first, *(" " + line for line in lines), last]
+        self.push("".join(_CONTROL_TEXT.sub("?", line) + "\r\n" for line in body))
+
+    def push(self, data: str) -> None:
+        if not self._closed:
+            AsyncChat.push(self, data.encode("utf-8", "surrogateescape"))
+
+    def log(self, msg: str, logfun: object = None) -> None:
+        """pyftpdlib's own log lines: the manager writes better ones."""
+
+    # The data connection and the transfer
+
+    def check_data_connection(self) -> None:
+        """Raise Refusal unless a data connection is open, or on its way. Called before anything is opened for a transfer."""
+        if self.server.needs_protection and not self._prot:
+            raise Refusal("521 Data connections must be protected: send PROT P first.")
+        if self._data_failure is not None:
+            reply, self._data_failure = self._data_failure, None
+            raise Refusal(reply)
+        if self._data is None and self._listener is None and self._active_address is None:
+            raise Refusal("425 Send PASV or EPSV first.")
+
+    def begin_transfer(self, transfer: Transfer, reply: str = "150 Here it comes.") -> None:
+        """Announce a transfer; it starts when the data connection is there. From now on it will be ended, whatever happens."""
+        self.respond(reply)
+        self.transferring = True
+        if self._data is not None:
+            self._data.start(transfer)
+            return
+        self._waiting = transfer
+        if self._active_address is not None:
+            address, self._active_address = self._active_address, None
+            self._connector = ActiveConnector(self, *address)
+
+    def listen_for_data(self) -> int:
+        """Listen for a data connection in place of any other; returns the port. Raises Refusal."""
+        self._drop_data()
+        self._listener = PassiveListener(self, self.socket.getsockname()[0])
+        return self._listener.get_port()
+
+    def set_active_address(self, host: str, port: int) -> None:
+        """Where the next transfer is to connect to, in place of any other data connection."""
+        self._drop_data()
+        self._active_address = (host, port)
+
+    def on_data_connected(self, sock: socket.socket) -> None:
+        """The data connection is there."""
+        self._listener = self._connector = None
+        self._data = DataConnection(sock, self)
+        if self._waiting is not None:
+            transfer, self._waiting = self._waiting, None
+            self._data.start(transfer)
+
+    def on_data_failed(self, reply: str) -> None:
+        """There will be no data connection: said now to a transfer that waits, or else to the next one."""
+        self._listener = self._connector = None
+        if self._waiting is None:
+            self._data_failure = reply
+            return
+        transfer, self._waiting = self._waiting, None
+        transfer.discard(reply[4:].rstrip("."))
+        self._go_on(reply)
+
+    def on_data_lost(self, data: DataConnection, reply: str) -> None:
+        """A data connection ended before it had a transfer."""
+        if self._data is data:
+            self._data = None
+            self._data_failure = reply
+
+    def on_transfer_ended(self, data: DataConnection, reply: str | None) -> None:
+        """A transfer is over, and this is what the client is told."""
+        if self._data is data:
+            self._data = None
+        self._go_on(reply or "426 The transfer was discarded.")
+
+    def abort(self) -> None:
+        """End the transfer that waits or runs, with both replies of RFC 959, section 4.1.3; without one, close the data connection."""
+        refusal = Refusal("426 The transfer was aborted; nothing was stored.")
+        if not self.transferring:
+            self.respond("225 There was no transfer to abort.")
+        else:
+            self._abort_reply = "226 The transfer is aborted."
+        if self._waiting is not None:
+            self._close_openers()
+            self.on_data_failed(refusal.reply)
+        elif self._data is not None and self.transferring:
+            self._data.fail(refusal)
+        self._drop_data()
+
+    def drain(self) -> None:
+        """Take what the client has said on the control connection so far: an ABOR, or that it is gone."""
+        poll = select.poll()
+        poll.register(self._fileno, select.POLLIN)
+        for _ in range(self.settings.max_queued_commands):
+            if self._closed or not poll.poll(0):
+                return
+            try:
+                self.handle_read_event()
+            except (OSError, SSL.Error):
+                self.handle_error()
+
+    def get_transfer_status(self) -> str:
+        """What STAT says about the transfer."""
+        if not self.transferring:
+            return "No transfer runs."
+        return f"A transfer runs: {self._data.get_num_bytes() if self._data else 0} bytes so far."
+
+    def _go_on(self, reply: str) -> None:
+        self.transferring = False
+        if self._closed:
+            return
+        self.respond(reply)
+        if self._abort_reply is not None:
+            self.respond(self._abort_reply)
+            self._abort_reply = None
+        self._timer.reset()
+        if self._quit_pending:
+            self.end("221 Good-bye.")
+        elif self.server.stopping:
+            self.end("421 The server is shutting down.")
+        while self._queue and not self.transferring and not self._ending:
+            line = self._queue.popleft()
+            self._execute(line.partition(b" ")[0].decode("ascii", "replace").upper(), line)
+
+    def _close_openers(self) -> None:
+        for opener in (self._listener, self._connector):
+            if opener is not None:
+                opener.close()
+        self._listener = self._connector = self._active_address = None
+
+    def _drop_data(self) -> None:
+        self._close_openers()
+        data, self._data = self._data, None
+        if data is not None:
+            data.abandon()
+        self._data_failure = None
+
+
+def run(channel: Channel, ioloop: Any) -> None:
+    """Serve a connection to its end: the body of its thread."""
+    channel.add_channel()
+    channel.begin()
+    while ioloop.socket_map:
+        timeout = ioloop.sched.poll() if ioloop.sched._tasks else None
+        if ioloop.socket_map:
+            ioloop.poll(timeout)
+
+
+def make_loop() -> Any:
+    """A loop of events for one thread."""
+    return IOLoop()

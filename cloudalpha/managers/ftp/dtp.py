@@ -1,0 +1,342 @@
+"""Data connections: how they are opened, and how bytes and the end of a transfer pass over them."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+from OpenSSL import SSL
+
+from cloudalpha.logs import log_event
+from cloudalpha.managers.ftp.engine import Acceptor, AsyncChat, Connector, SSLConnectionMixin
+from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
+from cloudalpha.managers.ftp.tls import is_resumed
+from cloudalpha.managers.ftp.transfers import CHUNK, Transfer
+
+if TYPE_CHECKING:
+    from cloudalpha.managers.ftp.channel import Channel
+
+_RECORD = 16 * 1024  # what one TLS record holds at most
+_TURN = 4 * 1024 * 1024  # bytes after which the control connection is looked at
+_SENDFILE = 1024 * 1024
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_NO_EVENTS = 0
+
+
+class _DataChannel(AsyncChat):  # type: ignore[misc]  # pyftpdlib is untyped
+    """Tells once when the socket is really closed: TLS says good-bye first, which can take several events."""
+
+    def close(self) -> None:
+        if not self._closed:
+            AsyncChat.close(self)
+            self.on_closed()
+
+    def on_closed(self) -> None:
+        raise AssertionError("a subclass says what follows")
+
+
+class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  # pyftpdlib is untyped
+    """One data connection. It ends in one of three ways, and the reply is sent when the socket is closed:
+
+    - `_end`: the end is believable. The transfer is finished, which commits an upload.
+    - `fail`: the transfer is discarded, and the client told why.
+    - `close` without either (the control connection is lost): the transfer is discarded.
+    """
+
+    def __init__(self, sock: socket.socket, channel: Channel) -> None:
+        self._channel = channel
+        self._transfer: Transfer | None = None
+        self._unsent = memoryview(b"")
+        self._ended = False
+        self._reply: str | None = None
+        self._refusal: str | None = None
+        self._last_progress = -1
+        super().__init__(sock, channel.ioloop)
+        self._raw = sock
+        self.modify_ioloop_events(_NO_EVENTS)
+        self._timer = self.ioloop.call_every(
+            channel.settings.data_timeout, self._check_progress, _errback=self.handle_error
+        )
+        if channel.protects_data:
+            self._wanted_io_events = _NO_EVENTS
+            self.secure_connection(channel.get_context())
+            self._ssl_want_read = True
+            self.modify_ioloop_events(self.ioloop.READ)
+
+    # What the channel asks
+
+    def start(self, transfer: Transfer) -> None:
+        """Begin; the connection now answers for the transfer, whatever happens."""
+        self._transfer = transfer
+        if self._refusal is not None:
+            self.fail(Refusal(self._refusal))
+        else:
+            self._set_events()
+
+    def fail(self, error: BaseException) -> None:
+        """Discard the transfer, close, and answer with the error's reply."""
+        self._reply = get_reply(error)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close at once and discard the transfer; the client must see that this is not the end: RST, and no TLS good-bye."""
+        self._error = True
+        if not self._closed:
+            self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        _DataChannel.close(self)
+
+    def get_num_bytes(self) -> int:
+        """How many bytes the transfer has moved."""
+        return 0 if self._transfer is None else self._transfer.num_bytes
+
+    # Events
+
+    def readable(self) -> bool:
+        return not self._closed
+
+    def writable(self) -> bool:
+        return not self._closed
+
+    def handle_read(self) -> None:
+        if self._transfer is None or not self._transfer.receives or self._ended:
+            return
+        received = 0
+        while received < _TURN and not self._closed and not self._ended:
+            data, is_end = self._receive()
+            received += len(data)
+            if data:
+                self._transfer.take(data)
+            if is_end:
+                self._end()
+            if len(data) < CHUNK:
+                return
+
+    def handle_write(self) -> None:
+        if self._transfer is None or self._transfer.receives or self._ended:
+            return
+        if self._transfer.native is not None and not self._ssl_requested:
+            self._send_native(self._transfer)
+        else:
+            self._send_chunks(self._transfer)
+
+    def handle_close(self) -> None:
+        """The socket is broken: pyftpdlib's loop calls this for errors, never for a clean end."""
+        self._refusal = "426 The data connection was lost; the transfer is discarded."
+        self.fail(Refusal(self._refusal))
+
+    def handle_error(self) -> None:
+        error = sys.exc_info()[1] or RuntimeError("an error without an exception")
+        if isinstance(error, OSError | SSL.Error):
+            self.handle_close()
+        else:
+            self.fail(error)
+
+    def handle_ssl_established(self) -> None:
+        if self._channel.settings.tls_session_reuse == "required" and not is_resumed(self.socket):
+            self._refusal = "522 The data connection must resume the TLS session of the control connection."
+        if self._transfer is None:
+            self._wanted_io_events = _NO_EVENTS
+            self.modify_ioloop_events(_NO_EVENTS)
+        else:
+            self.start(self._transfer)
+
+    def handle_failed_ssl_handshake(self) -> None:
+        self._refusal = "522 The TLS handshake of the data connection failed."
+        self.fail(Refusal(self._refusal))
+
+    def on_closed(self) -> None:
+        self._timer.cancel()
+        transfer, self._transfer = self._transfer, None
+        reply = self._reply
+        if transfer is not None and self._ended:
+            try:
+                reply = transfer.finish()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client must get a reply
+                transfer.discard("the commit failed")
+                reply = get_reply(error)
+        elif transfer is not None:
+            transfer.discard(reply[4:].rstrip(".") if reply else "the control connection was lost")
+        if transfer is not None:
+            self._channel.on_transfer_ended(self, reply)
+        else:
+            self._channel.on_data_lost(self, reply or "425 The data connection was closed before the transfer began.")
+
+    # Inside
+
+    def _set_events(self) -> None:
+        if self._ssl_requested and not self._ssl_established:
+            return
+        receives = self._transfer is not None and self._transfer.receives
+        self._wanted_io_events = self.ioloop.READ if receives else self.ioloop.WRITE
+        self.modify_ioloop_events(self._wanted_io_events)
+
+    def _receive(self) -> tuple[bytes, bool]:
+        """Bytes, at most CHUNK, and whether they are the last: FIN, or with TLS the client's close_notify. Raises OSError, SSL.Error."""
+        if self._ssl_requested:
+            return self._receive_records()
+        try:
+            data = self.socket.recv(CHUNK)
+        except BlockingIOError:
+            return b"", False
+        return data, not data
+
+    def _receive_records(self) -> tuple[bytes, bool]:
+        records: list[bytes] = []
+        size = 0
+        try:
+            while size < CHUNK:
+                records.append(self.socket.recv(_RECORD))
+                size += len(records[-1])
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            return b"".join(records), True
+        except (SSL.Error, OSError):
+            if not records:
+                raise
+        return b"".join(records), False
+
+    def _send_native(self, transfer: Transfer) -> None:
+        descriptor = transfer.native.fileno() if transfer.native is not None else -1
+        for _ in range(_TURN // _SENDFILE):
+            try:
+                sent = os.sendfile(self._fileno, descriptor, transfer.offset, _SENDFILE)
+            except BlockingIOError:
+                return
+            if sent == 0:
+                self._end()
+                return
+            transfer.count_native(sent)
+
+    def _send_chunks(self, transfer: Transfer) -> None:
+        sent = 0
+        while sent < _TURN:
+            if not self._unsent:
+                self._unsent = memoryview(transfer.get_chunk())
+                if not self._unsent:
+                    self._end()
+                    return
+            try:
+                num_bytes = self.socket.send(self._unsent)
+            except (BlockingIOError, SSL.WantWriteError):
+                return
+            except SSL.WantReadError:
+                self._ssl_want_read = True
+                return
+            self._unsent = self._unsent[num_bytes:]
+            sent += num_bytes
+
+    def _end(self) -> None:
+        if self._transfer is not None and self._transfer.receives:
+            # FIN is all that plain FTP has. A client that died, or said ABOR, shows on the control connection.
+            self._channel.drain()
+            if self._closed:
+                return
+        self._ended = True
+        self.close()
+
+    def _check_progress(self) -> None:
+        if self._ended:  # the client does not take TLS's good-bye
+            _DataChannel.close(self)
+        elif self.get_num_bytes() == self._last_progress:
+            self.fail(Refusal("426 The transfer stood still for too long."))
+        else:
+            self._last_progress = self.get_num_bytes()
+
+
+class PassiveListener(Acceptor):  # type: ignore[misc]  # pyftpdlib is untyped
+    """Listens for one data connection, from the client's address alone."""
+
+    def __init__(self, channel: Channel, local_host: str) -> None:
+        super().__init__(ioloop=channel.ioloop)
+        self._channel = channel
+        self.set_socket(_listen(local_host, channel.settings.get_passive_ports()))
+        self.accepting = True
+        self.call_later(
+            channel.settings.data_connect_timeout, self._give_up, "425 No data connection was opened in time."
+        )
+
+    def get_port(self) -> int:
+        """The port that the client is to connect to."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+    def handle_accepted(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        if plain_address(address[0]) != self._channel.client_host:
+            sock.close()
+            log_event(logger, "foreign data connection", address=address[0], client=self._channel.client_host)
+            self._give_up("425 A data connection came from another address than yours, and was refused.")
+            return
+        self.close()
+        self._channel.on_data_connected(sock)
+
+    def handle_error(self) -> None:
+        self._give_up(get_reply(sys.exc_info()[1] or RuntimeError("an error without an exception")))
+
+    def _give_up(self, reply: str) -> None:
+        self.close()
+        self._channel.on_data_failed(reply)
+
+
+class ActiveConnector(Connector):  # type: ignore[misc]  # pyftpdlib is untyped
+    """Connects to the address of PORT or EPRT."""
+
+    def __init__(self, channel: Channel, host: str, port: int) -> None:
+        super().__init__(ioloop=channel.ioloop)
+        self.socket: socket.socket
+        self._channel = channel
+        self.call_later(channel.settings.data_connect_timeout, self.handle_close)
+        try:
+            self.connect_af_unspecified((host, port))
+        except OSError:
+            self.handle_close()
+
+    def readable(self) -> bool:
+        return False
+
+    def handle_connect(self) -> None:
+        if self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+            self.handle_close()
+            return
+        self.del_channel()
+        sock = self.socket
+        self.socket = socket.socket()  # what close() closes
+        self.close()
+        self._channel.on_data_connected(sock)
+
+    def handle_close(self) -> None:
+        if not self._closed:
+            self.close()
+            self._channel.on_data_failed("425 The address of PORT cannot be reached.")
+
+    def handle_error(self) -> None:
+        self.handle_close()
+
+
+def plain_address(address: str) -> str:
+    """An IPv4 address that came over an IPv6 socket, as IPv4; without an IPv6 zone."""
+    return address.removeprefix("::ffff:").partition("%")[0]
+
+
+def _listen(host: str, ports: range) -> socket.socket:
+    """A socket that listens on a random one of the ports. Raises Refusal when none is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in random.SystemRandom().sample(ports, len(ports)) if ports else [0]:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # or each ended transfer keeps its port for a minute
+            sock.bind((host, port))
+            sock.listen(1)
+        except OSError:
+            sock.close()
+            continue
+        sock.setblocking(False)
+        return sock
+    log_event(logger, "no passive port is free", ports=f"{ports[0]}-{ports[-1]}" if ports else "any")
+    raise Refusal("425 No port for a data connection is free; try again later.")
