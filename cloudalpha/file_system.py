@@ -25,6 +25,7 @@ from cloudalpha.exceptions import (
     IsADirectoryFileSystemError,
     NotADirectoryFileSystemError,
     NotFoundFileSystemError,
+    PermissionDeniedFileSystemError,
     UnsupportedOperationFileSystemError,
 )
 from cloudalpha.file_metadata import FileMetadata, Space
@@ -176,6 +177,8 @@ class FileSystem(ABC):
 
         The default copies, then deletes; when it raises, old_path is still whole.
         """
+        if old_path == paths.ROOT:
+            raise PermissionDeniedFileSystemError(old_path, "the root cannot be renamed")
         if self._check_move(old_path, new_path, overwrite):
             self.copy(old_path, new_path, overwrite)
             self.delete_tree(old_path)
