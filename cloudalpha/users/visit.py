@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def _when_broken(
-    answer: T,
+    answer: Any,
 ) -> Callable[[Callable[Concatenate[UserVisit, P], T]], Callable[Concatenate[UserVisit, P], T]]:
     """Whatever goes wrong in a check, nobody is let in by it: its answer is then a refusal."""
 
@@ -46,7 +46,8 @@ def _when_broken(
             except Exception as error:  # noqa: BLE001 - fail closed, and tell the log
                 fields = {"check": method.__name__} | visit.log_fields
                 log_event(_logger, "check_broken", logging.ERROR, exc_info=error, **fields)
-                return answer
+                refusal: T = answer
+                return refusal
 
         return wrapper
 
