@@ -69,7 +69,7 @@ def _format_table(table: dict[str, Any], place: tuple[str, ...]) -> list[str]:
 
 def _is_section(name: str, place: tuple[str, ...]) -> bool:
     """Whether a dict is written as a section of its own rather than in one line: not where it is the value of a user's or a manager's key."""
-    return len(place) < 2 or place[0] == "accounts" and len(place) == 2 and name.isidentifier()
+    return len(place) < 2 or (place[0] == "accounts" and len(place) == 2 and name.isidentifier())
 
 
 def _format_key(name: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from cloudalpha.account import Account
@@ -73,11 +76,11 @@ class ConnectedAccount:
         try:
             file_system = self._stack(self._account.file_system)
         except (AccountError, FileSystemError) as error:
-            self._note_failure(error, str(error))
+            self._note_failure(None, str(error))
             raise
         except ImportError as error:
             hint = f"the account {name!r} needs a package that is not installed: {error.name or error}"
-            self._note_failure(error, hint)
+            self._note_failure(None, hint)
             raise AccountError(f"{hint}; see `cloudalpha plugins`") from error
         except Exception as error:
             # A service that fails in a way of its own must not stop the others, nor tell clients how.
@@ -87,7 +90,7 @@ class ConnectedAccount:
         log_event(_LOGGER, "account_connected", account=name, service=self.configuration.service)
         return file_system
 
-    def _note_failure(self, error: Exception, reason: str) -> None:
+    def _note_failure(self, error: Exception | None, reason: str) -> None:
         is_news = self.error != reason
         self.error = reason
         level = logging.ERROR if is_news else logging.DEBUG
@@ -137,9 +140,19 @@ class Accounts:
 
         Returns the reason for each that failed.
         """
-        pool = ThreadPoolExecutor(MAX_PARALLEL_CONNECTS, thread_name_prefix="connect")
-        wait([pool.submit(_try_to_connect, account) for account in self._accounts.values()], timeout)
-        pool.shutdown(wait=False, cancel_futures=True)
+        waiting: SimpleQueue[ConnectedAccount] = SimpleQueue()
+        for account in self._accounts.values():
+            waiting.put(account)
+        num_threads = min(MAX_PARALLEL_CONNECTS, len(self._accounts))
+        # Daemons: an account that hangs must not keep the process from ending.
+        threads = [
+            Thread(target=_connect_waiting, args=(waiting,), name="connect", daemon=True) for _ in range(num_threads)
+        ]
+        deadline = time.monotonic() + timeout
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
         return {name: account.error for name, account in self._accounts.items() if account.error is not None}
 
     def describe(self) -> list[dict[str, Any]]:
@@ -164,8 +177,11 @@ class Accounts:
                 log_event(_LOGGER, "account_not_closed", logging.ERROR, exc_info=error, account=name, reason=str(error))
 
 
-def _try_to_connect(account: ConnectedAccount) -> None:
-    try:
-        account.file_system  # noqa: B018 - asking for it connects
-    except CloudAlphaError:
-        return  # noted and logged by the account itself
+def _connect_waiting(waiting: SimpleQueue[ConnectedAccount]) -> None:
+    while not waiting.empty():
+        try:
+            account = waiting.get_nowait()
+        except Empty:
+            return
+        with contextlib.suppress(CloudAlphaError):  # the account has noted and logged it
+            account.file_system  # noqa: B018 - asking for it connects

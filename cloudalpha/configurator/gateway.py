@@ -134,7 +134,8 @@ class Gateway:
 
     def _note_failure(self, name: str, reason: str, error: Exception) -> None:
         self.failures.append(Failure("manager", name, reason, error))
-        log_event(_LOGGER, "manager_not_started", logging.ERROR, exc_info=error, manager=name, reason=reason)
+        cause = None if isinstance(error, CloudAlphaError) else error
+        log_event(_LOGGER, "manager_not_started", logging.ERROR, exc_info=cause, manager=name, reason=reason)
 
     def _start_status(self) -> None:
         try:
