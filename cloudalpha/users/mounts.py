@@ -162,22 +162,26 @@ class MountedFileSystem(FileSystem):
     def _list_with_fixed(self, path: str, mount: Subtree | None, names: set[str]) -> Iterator[FileMetadata]:
         left = set(names)
         if mount is not None:
-            entries = mount.list_dir(path)
-            try:
-                for entry in entries:
-                    name = entry.name
-                    if name not in names:
-                        yield entry
-                    elif entry.is_dir and entry.path not in self._mounts:
-                        left.discard(name)
-                        yield entry
-            except (NotFoundFileSystemError, NotADirectoryFileSystemError):
-                if path in self._mounts:
-                    raise  # the folder that is mounted is gone
-            finally:
-                close_stream(entries)
+            for entry in self._list_around(path, mount):
+                if entry.name not in names:
+                    yield entry
+                elif entry.is_dir and entry.path not in self._mounts:
+                    left.discard(entry.name)
+                    yield entry
         for name in sorted(left):
             yield FileMetadata(paths.join(path, name), True)
+
+    def _list_around(self, path: str, mount: Subtree) -> Iterator[FileMetadata]:
+        """What a mount has in a folder where others are mounted; nothing where it has no such folder."""
+        try:
+            entries = mount.list_dir(path)
+            try:
+                yield from entries
+            finally:
+                close_stream(entries)
+        except (NotFoundFileSystemError, NotADirectoryFileSystemError):
+            if path in self._mounts:
+                raise  # the folder that is mounted is gone
 
     def _check_is_no_folder(self, path: str) -> None:
         if self._is_fixed(path):
