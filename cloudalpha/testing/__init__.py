@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cloudalpha.testing.faulty_layer import Fault, FaultyLayer
     from cloudalpha.testing.file_system_tests import FileSystemTests
     from cloudalpha.testing.gate import OpenGate
+    from cloudalpha.testing.manager_tests import ManagerTests
     from cloudalpha.testing.slow_layer import SlowLayer
     from cloudalpha.testing.waiting import wait_until
 
@@ -29,12 +30,22 @@ _HOMES = {
     "Fault": "faulty_layer",
     "FaultyLayer": "faulty_layer",
     "FileSystemTests": "file_system_tests",
+    "ManagerTests": "manager_tests",
     "OpenGate": "gate",
     "SlowLayer": "slow_layer",
     "wait_until": "waiting",
 }
 
-__all__ = ["CountingLayer", "Fault", "FaultyLayer", "FileSystemTests", "OpenGate", "SlowLayer", "wait_until"]
+__all__ = [
+    "CountingLayer",
+    "Fault",
+    "FaultyLayer",
+    "FileSystemTests",
+    "ManagerTests",
+    "OpenGate",
+    "SlowLayer",
+    "wait_until",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ class ContractTests:
     num_rounds: how often races are repeated.
     """
 
+    is_cloudalpha_contract = True
     page_size: ClassVar[int] = 1000
     num_examples: ClassVar[int] = 40
     num_steps: ClassVar[int] = 30
