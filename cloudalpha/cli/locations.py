@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Protocol, Self
 
 import typer
 
@@ -15,6 +15,9 @@ from cloudalpha.cli.local_files import LocalFiles, make_local_path
 from cloudalpha.cli.output import EXIT_USAGE
 from cloudalpha.file_metadata import FileMetadata
 from cloudalpha.file_system import FileSystem
+
+if TYPE_CHECKING:
+    from cloudalpha.data_store import DataStore
 
 ConfigOption = Annotated[
     str | None,
@@ -85,17 +88,18 @@ class Location:
 
 
 class Locations:
-    """Turns the words of a command line into locations. A context manager: the accounts that were used are closed at its end.
+    """Turns the words of a command line into locations. A context manager, closed at its end.
 
-    working: what a path without an account is relative to; None: it is a local path.
+    accounts: closed with it, and so is data_store, where they keep their values.
     """
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, data_store: DataStore | None = None) -> None:
         self.accounts = accounts
+        self._data_store = data_store
         self._local_files = LocalFiles()
 
     def parse(self, text: str, working: Location | None = None) -> Location:
-        """The location of `ACCOUNT:PATH`, or of a path in the folder `working`.
+        """The location of `ACCOUNT:PATH`, or of a path relative to `working`.
 
         Raises WrongUsageError where there is no such account, InvalidPathFileSystemError, and what `Account.connect` does.
         """
@@ -128,8 +132,10 @@ class Locations:
         return Location(self._local_files, path, None, text.endswith("/"), _means_content(text, path))
 
     def close(self) -> None:
-        """Close the accounts."""
+        """Close the accounts, and what they keep their values in."""
         self.accounts.close()
+        if self._data_store is not None:
+            self._data_store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -151,11 +157,14 @@ def open_locations(config: str | None) -> Locations:
     from cloudalpha.data_store import DataStore
 
     # What goes wrong is told on stderr in one line; without a handler Python would print log records there too.
-    logging.getLogger("cloudalpha").addHandler(logging.NullHandler())
+    logger = logging.getLogger("cloudalpha")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
     configuration = load(Path(config) if config else None)
-    accounts = Accounts(configuration.state_dir, DataStore.get_instance(configuration.state_dir))
+    data_store = DataStore.get_instance(configuration.state_dir)
+    accounts = Accounts(configuration.state_dir, data_store)
     accounts.add(configuration.accounts.values(), configuration.services)
-    return Locations(accounts)
+    return Locations(accounts, data_store)
 
 
 def _means_content(text: str, path: str) -> bool:
