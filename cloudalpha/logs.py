@@ -2,7 +2,8 @@
 
     log_event(logger, "transfer", user="alice", path="/a b", bytes=5)      ->      ... transfer user=alice path="/a b" bytes=5
 
-Control characters are escaped, so that what a client sends cannot forge a line; fields whose names tell of secrets are masked.
+Control characters are escaped, so that what a client sends cannot forge a line; fields whose names tell of secrets are masked;
+fields that are None are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-_PLAIN = re.compile(r"[^\s\"=\\]+")
+_PLAIN = re.compile(r"[^\s\"'=\\]+")
 _SECRET = re.compile(r"password|passphrase|secret|token|private", re.IGNORECASE)
 _MASK = "***"
 _LIBRARIES = ("asyncio", "asyncssh", "pyftpdlib", "sqlitedict", "urllib3")
@@ -43,6 +44,8 @@ class _StructuredFormatter(logging.Formatter):
             "event": record.getMessage(),
         }
         for name, value in getattr(record, "fields", {}).items():
+            if value is None:
+                continue
             fields[name if name not in fields else f"{name}_"] = _MASK if _SECRET.search(name) else value
         if record.exc_info and record.exc_info[0] is not None:
             fields["traceback"] = self.formatException(record.exc_info)

@@ -8,7 +8,9 @@ nothing else in the project repeats them: the documentation's tables are made fr
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -16,6 +18,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from cloudalpha.exceptions import InvalidSettingError, UnknownSettingError
 
+MASK = "***"
+_SECRET_NAME = re.compile(r"password|passphrase|secret|token|private|credential|_key$", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "b": 1} | {
     unit + suffix: 1024 ** (power + 1) if suffix == "ib" else 1000 ** (power + 1)
     for power, unit in enumerate("kmgtp")
@@ -27,9 +31,10 @@ _QUANTITY = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([A-Za-z]*)\s*")
 
 def parse_size(value: object) -> object:
     """Bytes of "20 GiB", "1.5 MB" or a number; anything else is returned for pydantic to refuse."""
-    if isinstance(value, str) and (match := _QUANTITY.fullmatch(value)):
-        factor = _SIZE_UNITS.get(match[2].lower())
-        if factor is None:
+    if isinstance(value, str):
+        match = _QUANTITY.fullmatch(value)
+        factor = _SIZE_UNITS.get(match[2].lower()) if match else None
+        if match is None or factor is None:
             raise ValueError(f"not a size: {value!r}; write for example '20 GiB' or '500 MB'")
         return round(float(match[1]) * factor)
     return value
@@ -56,13 +61,27 @@ Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=1e10
 """Seconds, written as people write them: "5m"."""
 
 
-class Options(BaseModel):
+def is_secret(model: BaseModel, name: str) -> bool:
+    """Whether nobody is to see a field's value: its name tells of a secret, or it is declared with `repr=False`. A path is no secret."""
+    info = type(model).model_fields[name]
+    return (not info.repr or _SECRET_NAME.search(name) is not None) and not isinstance(getattr(model, name), Path)
+
+
+class _Masked(BaseModel):
+    """A model whose `repr` holds no secret."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, MASK if name in type(self).model_fields and value and is_secret(self, str(name)) else value
+
+
+class Options(_Masked):
     """The base of the options of an account or a layer: an unknown name is an error, and values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Settings(BaseSettings):
+class Settings(_Masked, BaseSettings):
     """The base of the settings of a service or a manager: an unknown name is an error."""
 
     model_config = SettingsConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)

@@ -60,7 +60,7 @@ def test_nothing_that_a_client_sends_forges_a_line_or_a_field(text: str) -> None
         ("plain", "plain"),
         ("", '""'),
         ('a"b', '"a\\"b"'),
-        ("it's", "it's"),
+        ("it's", '"it\'s"'),
         ("it's\n", '"it\'s\\n"'),
         ("a\\b", '"a\\\\b"'),
         ("x=y", '"x=y"'),
@@ -73,6 +73,11 @@ def test_nothing_that_a_client_sends_forges_a_line_or_a_field(text: str) -> None
 )
 def test_quoting(text: str, quoted: str) -> None:
     assert logfmt(user=text).endswith(f" user={quoted}")
+
+
+@pytest.mark.parametrize("formatter", [LogfmtFormatter(), JSONFormatter()])
+def test_a_field_without_a_value_is_left_out(formatter: logging.Formatter) -> None:
+    assert "reason" not in formatter.format(make_record(reason=None, bytes=0))
 
 
 def test_json_is_one_object_a_line() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -130,3 +131,25 @@ def test_the_environment_does_not_reach_settings_past_the_configurator(monkeypat
     for name in ("PORT", "CLOUDALPHA_SETTINGS__PORT", "CLOUDALPHA_PORT"):
         monkeypatch.setenv(name, "1")
     assert ExampleSettings().port == 2121
+
+
+class SecretOptions(Options):
+    passphrase: str = ""
+    app_key: str = ""
+    quiet: str = Field("", repr=False)
+    tls_key: Path = Path("/etc/key.pem")
+    public_keys: tuple[str, ...] = ()
+
+
+class SecretSettings(Settings):
+    client_secret: str = ""
+
+
+def test_secrets_are_not_in_repr() -> None:
+    options = SecretOptions(passphrase="correct", app_key="horse", quiet="battery", public_keys=("ssh-ed25519 AAAA",))
+    text = repr(options) + str(options) + repr(SecretSettings(client_secret="staple"))
+    for secret in ("correct", "horse", "battery", "staple"):
+        assert secret not in text
+    assert "passphrase='***'" in text
+    assert "/etc/key.pem" in text
+    assert "AAAA" in text

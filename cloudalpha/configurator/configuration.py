@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,9 @@ from pydantic import BaseModel, Field
 
 from cloudalpha.data_store import get_default_state_dir
 from cloudalpha.open_file_settings import OpenFileSettings
-from cloudalpha.settings import Duration, Options, Settings, Size
+from cloudalpha.settings import MASK, Duration, Options, Settings, Size, is_secret
 from cloudalpha.users.defence import DefenceOptions
 from cloudalpha.users.record import UserOptions
-
-MASK = "***"
-_SECRET_NAME = re.compile(r"password|passphrase|secret|token|private|credential|_key$", re.IGNORECASE)
 
 
 class GeneralOptions(Options):
@@ -124,12 +120,8 @@ class Configuration:
         return described | {layer.name: self._mask(layer.options, (*place, layer.name)) for layer in account.layers}
 
     def _mask(self, model: BaseModel, place: tuple[str, ...]) -> dict[str, Any]:
-        fields = type(model).model_fields
-        hidden = {name for name, info in fields.items() if not info.repr or _SECRET_NAME.search(name)}
         return {
-            name: MASK
-            if name in hidden and value not in (None, "", [], {})
-            else self._mask_value(value, (*place, name))
+            name: MASK if value and is_secret(model, name) else self._mask_value(value, (*place, name))
             for name, value in model.model_dump(mode="json").items()
         }
 
@@ -137,10 +129,7 @@ class Configuration:
         if place in self.secret_paths:
             return MASK
         if isinstance(value, dict):
-            hidden = {name for name in value if _SECRET_NAME.search(str(name))}
-            return {
-                name: MASK if name in hidden else self._mask_value(v, (*place, str(name))) for name, v in value.items()
-            }
+            return {name: self._mask_value(inner, (*place, str(name))) for name, inner in value.items()}
         if isinstance(value, list):
             return [self._mask_value(item, (*place, str(number))) for number, item in enumerate(value)]
         return value
