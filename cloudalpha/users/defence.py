@@ -24,6 +24,9 @@ from cloudalpha.users.scores import ScoreTable
 T = TypeVar("T")
 
 _logger = logging.getLogger("cloudalpha.gate")
+_MEMORY_OF_BANS = (
+    7.0  # longest bans, after which half of an origin's bans are forgotten: a ban of that length is followed by another
+)
 
 
 class DefenceOptions(Options):
@@ -87,7 +90,7 @@ class Defence:
         self._lock = threading.Lock()
         self._origin_scores = ScoreTable(options.half_life, options.max_names, clock)
         self._user_scores = ScoreTable(options.half_life, options.max_names, clock)
-        self._ban_counts = ScoreTable(options.max_ban_time, options.max_names, clock)
+        self._ban_counts = ScoreTable(_MEMORY_OF_BANS * options.max_ban_time, options.max_names, clock)
         self._bans: OrderedDict[str, float] = OrderedDict()  # origin -> when the ban ends
         self._known_pairs: OrderedDict[tuple[str, str], None] = OrderedDict()  # user and origin of earlier log-ins
         self._known_origins: OrderedDict[str, None] = OrderedDict()
@@ -95,11 +98,7 @@ class Defence:
     def is_banned(self, origin: str) -> bool:
         """Whether nothing is accepted from an origin now."""
         with self._lock:
-            end = self._bans.get(origin)
-            if end is not None and end <= self._clock():
-                del self._bans[origin]
-                return False
-            return end is not None
+            return self._is_banned(origin)
 
     def get_bans(self) -> dict[str, float]:
         """The banned origins, and the seconds that each ban has left."""
@@ -122,7 +121,7 @@ class Defence:
             score = self._origin_scores.add(origin, points)
             if user_name is not None:
                 self._user_scores.add(user_name, points)
-            ban_time = self._ban(origin) if score >= options.ban_threshold and origin not in self._bans else None
+            ban_time = self._ban(origin) if score >= options.ban_threshold and not self._is_banned(origin) else None
         if ban_time is not None:
             log_event(_logger, "address_banned", logging.WARNING, address=origin, seconds=ban_time)
         return min(options.max_delay, options.delay * math.exp2(min(max(0.0, score - 1.0), 30.0)))
@@ -143,6 +142,13 @@ class Defence:
         table.move_to_end(entry)
         if len(table) > self._options.max_names:
             table.popitem(last=False)
+
+    def _is_banned(self, origin: str) -> bool:
+        end = self._bans.get(origin)
+        if end is not None and end <= self._clock():
+            del self._bans[origin]
+            return False
+        return end is not None
 
     def _ban(self, origin: str) -> float:
         """Ban an origin, and return for how many seconds. Its score begins anew: the next ban's length remembers."""

@@ -223,20 +223,18 @@ class UserVisit(Visit):
         with self._lock:
             if self._user_name != user_name or self._user != user:
                 return False  # another user was named meanwhile
-            self._factors |= {factor}
-            is_complete = is_enough(user, self._factors)
-        methods = "+".join(sorted(each.value for each in self._factors))
-        log_event(
-            _logger,
-            "log_in" if is_complete else "log_in_half_way",
-            user=user_name,
-            methods=methods,
-            **fields,
-            **self.log_fields,
-        )
+            factors = self._factors | {factor}
+        is_complete = is_enough(user, factors)
         if is_complete:
             self._place.authenticate()
             self._gate.defence.add_log_in(self._place.origin, user_name)
+        event = "log_in" if is_complete else "log_in_half_way"
+        methods = "+".join(sorted(each.value for each in factors))
+        log_event(_logger, event, user=user_name, methods=methods, **fields, **self.log_fields)
+        with self._lock:  # last, so that nothing counts as proven by a check that breaks
+            if self._user_name != user_name or self._user != user:
+                return False
+            self._factors |= {factor}
         return True
 
     def _fail(self, user_name: str, reason: str, factor: Factor, public_key: str | None = None) -> float:
