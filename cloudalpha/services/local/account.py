@@ -26,7 +26,7 @@ class LocalAccount(Account):
     def connect(self) -> FileSystem:
         options: LocalOptions = self.options
         try:
-            folder = self._open_root(options)
+            folder = self._find_root(options)
             tree = Tree(folder, options.fsync, options.follow_links, options.file_mode, options.dir_mode)
         except (OSError, RuntimeError) as error:  # RuntimeError: a `~` whose home nobody knows
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such home"
@@ -38,7 +38,7 @@ class LocalAccount(Account):
         file_system.start_sweep()
         return file_system
 
-    def _open_root(self, options: LocalOptions) -> Path:
+    def _find_root(self, options: LocalOptions) -> Path:
         folder = options.root.expanduser().absolute()
         if options.create_root:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -160,6 +160,7 @@ class LocalFileSystem(FileSystem):
         super().rename(old_path, new_path, overwrite)
 
     def copy(self, path: str, copy_path: str, overwrite: bool = False) -> None:
+        _refuse_hidden(copy_path, InvalidPathFileSystemError)
         if self.get_metadata(path).is_dir:
             super().copy(path, copy_path, overwrite)  # makes the folders, and comes back for each file
         elif self._check_move(path, copy_path, overwrite):

@@ -13,15 +13,11 @@ from cloudalpha.settings import Options
 _MODE = re.compile(r"0?[0-7]{3}")
 
 
-def parse_mode(value: object) -> object:
-    """Permission bits of "0640". A bare number is refused: nobody can tell 640 from 0o640."""
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        raise ValueError("write permissions in quotes, for example '0640'")
-    if isinstance(value, str):
-        if not _MODE.fullmatch(value):
-            raise ValueError(f"not permissions: {value!r}; write for example '0640'")
-        return int(value, 8)
-    return value
+def parse_mode(value: object) -> int:
+    """Permission bits of "0640". A bare number is refused: TOML's 640 is not chmod's."""
+    if not isinstance(value, str) or not _MODE.fullmatch(value):
+        raise ValueError("not permissions; write for example '0640', in quotes")
+    return int(value, 8)
 
 
 Mode = Annotated[int, BeforeValidator(parse_mode)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,3 +57,17 @@ def file_system(root: Path, any_kernel: None) -> Iterator[LocalFileSystem]:
     file_system = LocalFileSystem(Tree(root))
     yield file_system
     file_system.close()
+
+
+@pytest.fixture
+def other_device(root: Path) -> Iterator[Path]:
+    """A folder beneath the root that is a small file system of its own: 1 MiB."""
+    folder = root / "mounted"
+    folder.mkdir()
+    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounting.returncode:
+        pytest.skip("this sandbox mounts nothing")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -1,0 +1,348 @@
+"""LocalNewFile: publication, durability, keep, and what happens when the disk does not want to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cloudalpha.exceptions import (
+    AccessFailedFileSystemError,
+    FileSystemError,
+    InsufficientSpaceFileSystemError,
+    RevisionMismatchFileSystemError,
+)
+from cloudalpha.file_system import NOTHING, WriteOptions
+from cloudalpha.services.local import new_file as module
+from cloudalpha.services.local.file_system import LocalFileSystem
+from cloudalpha.services.local.tree import Tree
+
+
+def list_disk(root: Path) -> list[str]:
+    """All names that are really there."""
+    return sorted(os.listdir(root))
+
+
+def list_unnamed() -> list[str]:
+    """Files without a name that this process has open."""
+    links = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except FileNotFoundError:
+            continue
+    return [link for link in links if link.endswith(" (deleted)") and "root" in link]
+
+
+class TestPublication:
+    def test_nothing_is_seen_before(self, file_system: LocalFileSystem, root: Path) -> None:
+        (root / "file").write_bytes(b"old")
+        with file_system.create_new_file("/file") as new_file:
+            new_file.write(b"new")
+            assert (root / "file").read_bytes() == b"old"
+            assert [entry.name for entry in file_system.list_dir("/")] == ["file"]
+            assert all(name == "file" or name.startswith(".cloudalpha-") for name in list_disk(root))
+            new_file.commit()
+            assert list_disk(root) == ["file"]
+        assert (root / "file").read_bytes() == b"new"
+        assert list_unnamed() == []
+
+    def test_no_name_at_all_where_the_disk_can(self, root: Path) -> None:
+        file_system = LocalFileSystem(Tree(root))
+        with file_system.create_new_file("/file") as new_file:
+            new_file.write(b"x")
+            assert list_disk(root) == []
+        file_system.close()
+
+    def test_without_proc(self, root: Path) -> None:
+        """In a bare chroot no name can be given later, so that a hidden one is taken at once."""
+        tree = Tree(root)
+        tree.has_unnamed = False
+        file_system = LocalFileSystem(tree)
+        with file_system.create_new_file("/file") as new_file:
+            new_file.write(b"x")
+            assert len(list_disk(root)) == 1
+            new_file.commit()
+        assert list_disk(root) == ["file"]
+        file_system.close()
+
+    def test_folder_that_was_moved_meanwhile(self, file_system: LocalFileSystem, root: Path) -> None:
+        """A path is a path: the file goes to where the folder of that name is at the commit."""
+        (root / "folder").mkdir()
+        new_file = file_system.create_new_file("/folder/file")
+        new_file.write(b"x")
+        (root / "folder").rename(root / "moved")
+        (root / "folder").mkdir()
+        new_file.commit()
+        assert list_disk(root / "folder") == ["file"]
+        assert list_disk(root / "moved") == []
+
+    def test_metadata_of_the_commit_is_that_of_the_listing(self, file_system: LocalFileSystem) -> None:
+        for options in (WriteOptions(), WriteOptions(expected=NOTHING), WriteOptions(modified_datetime=None)):
+            path = f"/{options.expected}"
+            metadata = file_system.write_all(path, b"content", options)
+            assert metadata == file_system.get_metadata(path)
+            assert metadata in list(file_system.list_dir("/"))
+
+    def test_time_is_that_of_the_commit(self, file_system: LocalFileSystem) -> None:
+        before = datetime.now(UTC) - timedelta(microseconds=1)
+        with file_system.create_new_file("/file") as new_file:
+            metadata = new_file.commit()
+        assert metadata.modified_datetime is not None
+        assert before <= metadata.modified_datetime <= datetime.now(UTC)
+
+    @pytest.mark.parametrize("expected", ["anything", "nothing", "revision"])
+    def test_two_commits(self, file_system: LocalFileSystem, expected: str) -> None:
+        file_system.write_all("/file", b"old")
+        options = WriteOptions()
+        if expected == "revision":
+            options = WriteOptions(expected=file_system.get_metadata("/file").revision or "")
+        path = "/file" if expected != "nothing" else "/new"
+        with file_system.create_new_file(path, options) as new_file:
+            new_file.commit()
+            with pytest.raises(ValueError):
+                new_file.commit()
+
+    def test_native_file_is_closed_with_it(self, file_system: LocalFileSystem) -> None:
+        """A number that is used later must not be that of somebody else's file by then."""
+        for end in ("commit", "discard"):
+            new_file = file_system.create_new_file("/file")
+            native_file = new_file.get_native_file()
+            assert native_file is not None
+            getattr(new_file, end)()
+            assert native_file.closed
+
+    def test_offset_follows_the_native_file(self, file_system: LocalFileSystem) -> None:
+        with file_system.create_new_file("/file", WriteOptions(size=5)) as new_file:
+            native_file = new_file.get_native_file()
+            assert native_file is not None
+            os.pwrite(native_file.fileno(), b"56789", 5)
+            assert new_file.offset == 10
+            with pytest.raises(FileSystemError):
+                new_file.commit()
+
+
+class TestDurability:
+    @pytest.fixture
+    def calls(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        calls: list[str] = []
+
+        def watch(name: str, describe: Callable[..., str]) -> None:
+            real = getattr(os, name)
+
+            def call(*args: object, **options: object) -> object:
+                calls.append(describe(*args))
+                return real(*args, **options)
+
+            monkeypatch.setattr(os, name, call)
+
+        def describe_sync(fd: int) -> str:
+            return "sync folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "sync file"
+
+        watch("fsync", describe_sync)
+        for name in ("link", "rename", "mkdir"):
+            watch(name, lambda *args, name=name: name)
+        watch("fchmod", lambda *args: "attributes")
+        watch("utime", lambda *args: "attributes")
+        return calls
+
+    def test_file_then_name_then_folder(self, root: Path, calls: list[str]) -> None:
+        file_system = LocalFileSystem(Tree(root))
+        file_system.write_all("/file", b"x")
+        assert calls == ["attributes", "sync file", "link", "sync folder"]
+        calls.clear()
+        file_system.write_all("/file", b"y")
+        assert calls == ["attributes", "attributes", "sync file", "link", "link", "rename", "sync folder"]
+        file_system.close()
+
+    def test_folders_and_moves(self, root: Path, calls: list[str]) -> None:
+        file_system = LocalFileSystem(Tree(root))
+        file_system.make_dir("/folder")
+        assert calls == ["mkdir", "sync folder"]
+        calls.clear()
+        file_system.rename("/folder", "/other")
+        assert calls == ["sync folder"]
+        file_system.make_dir("/target")
+        calls.clear()
+        file_system.rename("/other", "/target/other")
+        assert calls == ["sync folder", "sync folder"]
+        file_system.close()
+
+    def test_setting(self, root: Path, calls: list[str]) -> None:
+        file_system = LocalFileSystem(Tree(root, fsync=False))
+        file_system.write_all("/file", b"x")
+        file_system.make_dir("/folder")
+        file_system.rename("/file", "/folder/file")
+        assert not [call for call in calls if call.startswith("sync")]
+        file_system.close()
+
+
+class TestKeep:
+    @pytest.fixture(params=["in the kernel", "by reading"])
+    def way(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        if request.param == "by reading":
+            monkeypatch.setattr(module, "_copy_in_kernel", lambda *args: 0)
+
+    def test_pieces(self, root: Path, way: None) -> None:
+        file_system = LocalFileSystem(Tree(root))
+        content = os.urandom(3_000_000)
+        file_system.write_all("/file", content)
+        with file_system.create_new_file("/file") as new_file:
+            new_file.keep(0, 1_500_001)
+            new_file.write(b"changed")
+            new_file.keep(2_000_000, 1_000_000)
+            new_file.keep(5, 0)
+            assert new_file.offset == 2_500_008
+            new_file.commit()
+        assert (root / "file").read_bytes() == content[:1_500_001] + b"changed" + content[2_000_000:]
+        file_system.close()
+
+    def test_kernel_that_gives_up_half_way(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file_system = LocalFileSystem(Tree(root))
+        file_system.write_all("/file", b"0123456789")
+        real = os.copy_file_range
+        answers = iter([4, 0])
+        monkeypatch.setattr(
+            module,
+            "_copy_in_kernel",
+            lambda source, target, num, start: (n := next(answers)) and real(source, target, n, start),
+        )
+        with file_system.create_new_file("/file") as new_file:
+            new_file.keep(1, 8)
+            new_file.commit()
+        assert (root / "file").read_bytes() == b"12345678"
+        file_system.close()
+
+    @pytest.mark.parametrize("when", ["before the second keep", "before the commit"])
+    @pytest.mark.parametrize("change", ["in place", "shorter", "mtime put back", "replaced", "deleted"])
+    def test_one_version(self, file_system: LocalFileSystem, root: Path, when: str, change: str) -> None:
+        (root / "file").write_bytes(b"0123456789")
+        status = (root / "file").stat()
+        new_file = file_system.create_new_file("/file")
+        new_file.keep(0, 5)
+        if change == "replaced":
+            (root / "file").rename(root / "aside")
+            (root / "file").write_bytes(b"0123456789")
+        elif change == "deleted":
+            (root / "file").unlink()
+        else:
+            with open(root / "file", "r+b") as file:
+                file.write(b"abc")
+                if change == "shorter":
+                    file.truncate(3)
+            if change == "mtime put back":
+                os.utime(root / "file", ns=(status.st_atime_ns, status.st_mtime_ns))
+        with pytest.raises(RevisionMismatchFileSystemError):
+            if when == "before the second keep" and change != "mtime put back":
+                new_file.keep(5, 5)
+            new_file.commit()
+        new_file.discard()
+
+    def test_rename_and_time_do_not_count(self, file_system: LocalFileSystem) -> None:
+        file_system.write_all("/file", b"0123456789")
+        revision = file_system.get_metadata("/file").revision or ""
+        new_file = file_system.create_new_file("/file", WriteOptions(expected=revision))
+        new_file.keep(0, 5)
+        file_system.rename("/file", "/aside")
+        file_system.set_modified_datetime("/aside", datetime(2020, 1, 1, tzinfo=UTC))
+        file_system.rename("/aside", "/file")
+        new_file.keep(5, 5)
+        new_file.commit()
+        assert file_system.read_all("/file") == b"0123456789"
+
+
+class TestFailures:
+    """Each call of the system fails once: the old content stays, the space is free, and the failure stays one."""
+
+    FAILURES = (
+        ("write", errno.ENOSPC, InsufficientSpaceFileSystemError),
+        ("write", errno.EDQUOT, InsufficientSpaceFileSystemError),
+        ("write", errno.EIO, AccessFailedFileSystemError),
+        ("fsync", errno.EIO, AccessFailedFileSystemError),
+        ("utime", errno.EIO, AccessFailedFileSystemError),
+        ("fchmod", errno.EIO, AccessFailedFileSystemError),
+        ("rename", errno.ENOSPC, InsufficientSpaceFileSystemError),
+    )
+
+    @pytest.mark.parametrize(("call", "code", "error_class"), FAILURES)
+    def test_one(
+        self,
+        file_system: LocalFileSystem,
+        root: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        call: str,
+        code: int,
+        error_class: type[FileSystemError],
+    ) -> None:
+        (root / "file").write_bytes(b"old")
+        new_file = file_system.create_new_file("/file")
+        new_file.write(b"some")
+
+        def fail(*args: object, **options: object) -> None:
+            raise OSError(code, "a text with /the/path of the machine")
+
+        with monkeypatch.context() as context:
+            context.setattr(os, call, fail)
+            with pytest.raises(error_class) as caught:
+                new_file.write(b"more")
+                new_file.commit()
+        assert "/the/path" not in str(caught.value)
+        assert caught.value.path == "/file"
+        assert list_disk(root) == ["file"]
+        assert list_unnamed() == []
+        for again in (lambda: new_file.write(b"x"), new_file.commit, lambda: new_file.keep(0, 1)):
+            with pytest.raises(error_class):
+                again()
+        new_file.discard()
+        assert (root / "file").read_bytes() == b"old"
+        file_system.write_all("/file", b"new")
+        assert (root / "file").read_bytes() == b"new"
+
+    def test_short_writes(self, file_system: LocalFileSystem, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """write(2) may take less than it was given."""
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:3]))
+        file_system.write_all("/file", b"0123456789")
+        assert (root / "file").read_bytes() == b"0123456789"
+
+    @pytest.mark.root
+    @pytest.mark.parametrize("way", ["write", "native"])
+    def test_disk_full(self, file_system: LocalFileSystem, other_device: Path, way: str) -> None:
+        path = f"/{other_device.name}/file"
+        file_system.write_all(path, b"old")
+        space = file_system_free(other_device)
+        with file_system.create_new_file(path) as new_file, pytest.raises(InsufficientSpaceFileSystemError):
+            if way == "write":
+                for _ in range(100):
+                    new_file.write(b"x" * 100_000)
+            else:
+                native_file = new_file.get_native_file()
+                assert native_file is not None
+                try:
+                    for number in range(100):
+                        os.pwrite(native_file.fileno(), b"x" * 100_000, number * 100_000)
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC
+                    raise InsufficientSpaceFileSystemError(path) from error
+        assert (other_device / "file").read_bytes() == b"old"
+        assert list_disk(other_device) == ["file"]
+        assert file_system_free(other_device) == space
+        file_system.write_all(path, b"new")
+
+    @pytest.mark.root
+    def test_keep_on_a_full_disk(self, file_system: LocalFileSystem, other_device: Path) -> None:
+        path = f"/{other_device.name}/file"
+        file_system.write_all(path, b"x" * 600_000)
+        with pytest.raises(InsufficientSpaceFileSystemError), file_system.create_new_file(path) as new_file:
+            new_file.keep(0, 600_000)
+        assert (other_device / "file").stat().st_size == 600_000
+        assert list_disk(other_device) == ["file"]
+
+
+def file_system_free(folder: Path) -> int:
+    return os.statvfs(folder).f_bavail
