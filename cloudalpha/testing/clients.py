@@ -147,11 +147,8 @@ class FTPClient(Client):
         with self._translated():
             self._ftp.voidcmd("TYPE I")
             self._data = self._ftp.transfercmd(f"{command} {path}", offset or None)
-            try:
+            with self._explained():
                 self._data.sendall(data)
-            except OSError:  # the server has closed it, and says why
-                self._end_data()
-                raise
 
     def finish_put(self) -> None:
         with self._translated():
@@ -161,11 +158,13 @@ class FTPClient(Client):
         with self._translated():
             self._ftp.voidcmd("TYPE I")
             self._data = self._ftp.transfercmd(f"RETR {path}", offset or None)
-            return self._receive(num_bytes)
+            with self._explained():
+                return self._receive(num_bytes)
 
     def finish_get(self) -> bytes:
         with self._translated():
-            received = self._receive(None)
+            with self._explained():
+                received = self._receive(None)
             self._end_data()
             return received
 
@@ -187,18 +186,18 @@ class FTPClient(Client):
 
     def list_dir(self, path: str) -> list[Entry]:
         with self._translated():
-            return [
-                self._entry(name, facts)
-                for name, facts in self._ftp.mlsd(path)
-                if facts.get("type") not in ("cdir", "pdir")
-            ]
+            self._ftp.voidcmd("TYPE A")
+            self._data = self._ftp.transfercmd(f"MLSD {path}")
+        lines = self.finish_get().decode("utf-8", "surrogateescape").split("\r\n")[:-1]
+        return [entry for line in lines if (entry := self._parse_entry(line)) is not None]
 
     def stat(self, path: str) -> Entry:
         with self._translated():
-            line = self._ftp.sendcmd(f"MLST {path}").splitlines()[1].lstrip()
-        facts, _, name = line.partition(" ")
-        pairs = (fact.partition("=") for fact in facts.rstrip(";").split(";"))
-        return self._entry(name.rpartition("/")[2], {key.lower(): value for key, _, value in pairs})
+            line = self._ftp.sendcmd(f"MLST {path}").split("\n")[1].lstrip()
+        entry = self._parse_entry(line)
+        if entry is None:
+            raise ClientError(f"not an entry: {line}")
+        return entry._replace(name=entry.name.rpartition("/")[2])
 
     def rename(self, old_path: str, new_path: str) -> None:
         with self._translated():
@@ -275,14 +274,24 @@ class FTPClient(Client):
         self._ftp.sock = None
         self._ftp.file = None
 
-    def _entry(self, name: str, facts: dict[str, str]) -> Entry:
-        modify = facts.get("modify")
-        modified = None
-        if modify is not None:
-            modified = datetime.strptime(modify[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-        return Entry(
-            name, facts.get("type", "").lower() in ("dir", "cdir", "pdir"), int(facts.get("size", 0)), modified
-        )
+    def _parse_entry(self, line: str) -> Entry | None:
+        """One line of MLSD or MLST (RFC 3659 section 7.2); None for the folder itself and the one above."""
+        text, _, name = line.partition(" ")
+        facts = {key.lower(): value for key, _, value in (fact.partition("=") for fact in text.rstrip(";").split(";"))}
+        kind, modify = facts.get("type", "").lower(), facts.get("modify")
+        if kind in ("cdir", "pdir") and "/" not in name:
+            return None
+        modified = None if modify is None else datetime.strptime(modify[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return Entry(name, kind in ("dir", "cdir", "pdir"), int(facts.get("size", 0)), modified)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """When the data connection breaks, the reply on the other one says why: it is the error then."""
+        try:
+            yield
+        except OSError:
+            self._end_data()
+            raise
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
