@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,11 @@ _MSG_NEWKEYS = 21
 _PIECE_BYTES = 64 * 1024
 _MAX_CHANNEL_PACKET_BYTES = 64 * 1024
 _HIGH_WATER = 512 * 1024
+_KEEP_ALIVE = (
+    (socket.TCP_KEEPIDLE, 60),
+    (socket.TCP_KEEPINTVL, 20),
+    (socket.TCP_KEEPCNT, 4),
+)  # seconds, seconds, times
 _REFUSED_SIGNATURES = (b"ssh-rsa", b"ssh-dss")  # over SHA-1
 
 
@@ -96,6 +102,9 @@ class Connection(asyncssh.SSHServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - see Entry
         transport.set_write_buffer_limits(_HIGH_WATER)
+        peer = transport.get_extra_info("socket")
+        for option, value in _KEEP_ALIVE:
+            peer.setsockopt(socket.IPPROTO_TCP, option, value)
         super().connection_made(transport)
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType = None) -> None:

@@ -27,10 +27,27 @@ class Request(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Lane:
-    """Requests that are answered one after the other, because one may depend on the other. Belongs to the event loop."""
+    """Requests that are answered one after the other, because one may depend on the other. Belongs to the event loop.
+
+    write_end: where the last byte ends of those that are to be written, if all that waits and runs are writes; else None.
+    """
 
     waiting: deque[Request] = field(default_factory=deque)
     is_running: bool = False
+    write_end: int | None = None
+
+    def add(self, request: Request, write_end: int | None) -> None:
+        """Queue a request. write_end: where a write ends; None for all others."""
+        if self.is_busy:
+            both_write = write_end is not None and self.write_end is not None
+            self.write_end = max(write_end or 0, self.write_end or 0) if both_write else None
+        else:
+            self.write_end = write_end
+        self.waiting.append(request)
+
+    def is_free_for_write(self, offset: int) -> bool:
+        """Whether a write at the offset need not wait for what is in the lane: nothing, or writes that end before it."""
+        return not self.is_busy or (self.write_end is not None and offset >= self.write_end)
 
     @property
     def is_busy(self) -> bool:

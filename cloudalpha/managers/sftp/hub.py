@@ -169,7 +169,7 @@ def make_options(
             mac_algs=macs,
             compression_algs=["none"],
             login_timeout=log_in_timeout,
-            keepalive_interval=settings.keep_alive,
+            keepalive_interval=0,  # TCP's own finds dead peers, and costs no timer for each packet: see Connection
             allow_pty=False,
             line_editor=False,
             agent_forwarding=False,

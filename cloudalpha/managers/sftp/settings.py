@@ -45,9 +45,6 @@ class SFTPSettings(Settings):
     idle_timeout: Duration = Field(
         900.0, ge=0, description="Close a connection after so long without a request; 0 means never"
     )
-    keep_alive: Duration = Field(
-        60.0, ge=0, description="Ask a silent client whether it is still there so often; 0 means never"
-    )
     window: Size = Field(
         2 * 1024 * 1024, ge=65536, le=64 * 1024 * 1024, description="Bytes that a client may send ahead in one session"
     )

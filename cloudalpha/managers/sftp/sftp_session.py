@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import struct
+import time
 from collections.abc import Callable
 
 from cloudalpha.file_system_view import FileSystemView
@@ -33,6 +34,7 @@ from cloudalpha.managers.sftp.workers import Share
 
 _MAX_WAITING_REQUESTS = 256
 _MAX_WAITING_BYTES = 4 * 1024 * 1024
+_MAX_REPLY_DELAY_SECONDS = 0.002
 _FLUSH_BYTES = 256 * 1024
 _TURN_BYTES = 2 * 1024 * 1024  # one session's replies and data before the event loop turns to others
 
@@ -150,7 +152,7 @@ class SFTPSession:
                 self._flush()
         if position and not self._is_over:
             del received[:position]
-        self._flush()
+        self._schedule_flush()
         self._regulate_reading()
         self._finish_if_done()
 
@@ -228,14 +230,15 @@ class SFTPSession:
         if handle_length != 4 or num_bytes > end - data_start or offset > MAX_OFFSET - num_bytes:
             return None
         handle = self._handles.get_file(name.to_bytes(4, "big"))
-        if handle.lane.is_busy or not handle.is_writable:
+        if not handle.is_writable:
             return None
         with memoryview(self._received) as view:
             data = bytes(view[data_start : data_start + num_bytes])
-        if handle.file.try_write_at(offset, data):
+        if handle.lane.is_free_for_write(offset) and handle.file.try_write_at(offset, data):
             self._reply(make_ok(request_id))
         else:
-            self._add(handle.lane, Request(request_id, _make_write_job(handle, offset, data), num_bytes))
+            job = _make_write_job(handle, offset, data)
+            self._add(handle.lane, Request(request_id, job, num_bytes), offset + num_bytes)
         return num_bytes
 
     def _start(self, request_id: int, kind: int, reader: Reader) -> None:
@@ -257,9 +260,9 @@ class SFTPSession:
 
     # Threads
 
-    def _add(self, lane: Lane, request: Request) -> None:
+    def _add(self, lane: Lane, request: Request, write_end: int | None = None) -> None:
         self._count(request, 1)
-        lane.waiting.append(request)
+        lane.add(request, write_end)
         self._run_lane(lane)
 
     def _run_lane(self, lane: Lane) -> None:
@@ -270,7 +273,10 @@ class SFTPSession:
             self._share.run(lambda: self._run(requests, lane))
 
     def _run(self, requests: list[Request], lane: Lane | None) -> None:
-        """Answer requests one after the other. In a thread."""
+        """Answer requests one after the other, in a thread; replies go out together, but none waits long for others."""
+        done: list[Request] = []
+        replies: list[bytes] = []
+        deadline = time.monotonic() + _MAX_REPLY_DELAY_SECONDS
         for request in requests:
             if self._is_over:
                 return
@@ -278,31 +284,33 @@ class SFTPSession:
                 reply = request.job(request.id)
             except Exception as error:  # noqa: BLE001 - get_status logs what nobody foresaw
                 reply = make_status(request.id, *get_status(error))
-            self._tell(functools.partial(self._take_reply, request, reply))
-        if lane is not None:
-            self._tell(lambda: self._leave_lane(lane))
+            done.append(request)
+            replies.append(reply)
+            if request is not requests[-1] and time.monotonic() >= deadline:
+                self._tell(functools.partial(self._take_replies, done, replies, None))
+                done, replies = [], []
+                deadline = time.monotonic() + _MAX_REPLY_DELAY_SECONDS
+        self._tell(functools.partial(self._take_replies, done, replies, lane))
 
     def _tell(self, callback: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the manager has stopped
             self._loop.call_soon_threadsafe(callback)
 
-    def _take_reply(self, request: Request, reply: bytes) -> None:
+    def _take_replies(self, requests: list[Request], replies: list[bytes], lane: Lane | None) -> None:
+        """Take what a thread has answered; `lane` once it has nothing more to do."""
         if self._is_over:
             return
-        self._count(request, -1)
-        self._reply(reply)
-        if not self._is_flush_scheduled:
-            self._is_flush_scheduled = True
-            self._loop.call_soon(self._flush_scheduled)
-
-    def _flush_scheduled(self) -> None:
-        self._is_flush_scheduled = False
-        self._take_turn()
-
-    def _leave_lane(self, lane: Lane) -> None:
-        lane.is_running = False
-        if not self._is_over:
+        for request, reply in zip(requests, replies, strict=True):
+            self._count(request, -1)
+            self._reply(reply)
+        if lane is not None:
+            lane.is_running = False
             self._run_lane(lane)
+        if self._received or self._is_ending:
+            self._take_turn()
+        else:
+            self._schedule_flush()
+            self._regulate_reading()
 
     def _count(self, request: Request, sign: int) -> None:
         self._num_waiting += sign
@@ -319,14 +327,26 @@ class SFTPSession:
             replies, self._replies, self._num_reply_bytes = self._replies, [], 0
             self._wire.write(replies[0] if len(replies) == 1 else b"".join(replies))
 
+    def _schedule_flush(self) -> None:
+        """Replies of one pass of the event loop go out together."""
+        if self._replies and not self._is_flush_scheduled:
+            self._is_flush_scheduled = True
+            self._loop.call_soon(self._flush_scheduled)
+
+    def _flush_scheduled(self) -> None:
+        self._is_flush_scheduled = False
+        self._flush()
+
     def _fail(self) -> None:
         """What arrives is not SFTP: there is no way to find the next packet."""
+        self._flush()
         self.lose()
         self._wire.finish(1)
 
     def _finish_if_done(self) -> None:
         is_idle = not self._num_waiting and not self._is_turn_scheduled and not self._is_writing_paused
         if self._is_ending and not self._is_over and is_idle:
+            self._flush()
             self.lose()
             self._wire.finish(0)
 
