@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +13,7 @@ from cloudalpha.cli.shell import find_completions
 from cloudalpha.cli.shell_commands import ShellCommands
 from cloudalpha.file_system import FileSystem
 from tests.cli.command_line import CommandLine, Outcome
+from tests.cli.terminal import Terminal
 
 
 @pytest.fixture
@@ -181,41 +177,18 @@ def test_completions(tmp_path: Path) -> None:
 
 def test_at_a_terminal(cli: CommandLine) -> None:
     """A prompt, commands, an error that does not end it, and the history kept, private."""
-    master, slave = pty.openpty()
     home = cli.folder / "home"
-    environment = os.environ | {"HOME": str(home), "TERM": "dumb", "CLOUDALPHA_CONFIG": str(cli.config)}
     home.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cloudalpha", "shell", "photos"],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=environment,
-        start_new_session=True,
-    )
-    os.close(slave)
-    try:
-        read_until(master, b"photos:/> ")
-        os.write(master, b"cd missing\n")
-        read_until(master, b"no such file or directory")
-        os.write(master, b"mkdir new\ncd new\n")
-        read_until(master, b"photos:/new> ")
-        os.write(master, b"quit\n")
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+    environment = {"HOME": str(home), "TERM": "dumb", "CLOUDALPHA_CONFIG": str(cli.config)}
+    with Terminal("shell", "photos", environment=environment, out_too=True) as terminal:
+        terminal.read_until("photos:/> ")
+        terminal.write("cd missing\n")
+        terminal.read_until("no such file or directory")
+        terminal.write("mkdir new\ncd new\n")
+        terminal.read_until("photos:/new> ")
+        terminal.write("quit\n")
+        assert terminal.finish() == 0
     assert (cli.root / "new").is_dir()
     [history] = home.rglob("shell_history")
     assert "mkdir new" in history.read_text()
     assert history.stat().st_mode & 0o777 == 0o600
-
-
-def read_until(descriptor: int, expected: bytes, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    data = b""
-    while expected not in data:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, f"{expected!r} did not come: {data!r}"
-        data += os.read(descriptor, 65536)
