@@ -35,3 +35,8 @@ def is_enough(user: UserOptions, factors: frozenset[Factor]) -> bool:
     """Whether the proven factors are all that the user needs."""
     needed = frozenset(Factor) if user.require == "key_and_password" else frozenset()
     return bool(factors) and needed <= factors
+
+
+def takes_password(user: UserOptions, factors: frozenset[Factor]) -> bool:
+    """Whether a password can be right now. Where both factors are needed the key comes first: without it nobody can find a password out."""
+    return user.require != "key_and_password" or Factor.KEY in factors

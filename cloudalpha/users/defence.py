@@ -51,6 +51,7 @@ class DefenceOptions(Options):
         0.5, ge=0, description="how long the answer to a first failed password waits; doubled with each further one"
     )
     max_delay: Duration = Field(5.0, ge=0, description="how long the answer to a failed password waits at most")
+    max_delayed: int = Field(16, ge=1, description="answers that wait at once; further ones are given without delay")
     max_names: int = Field(10_000, ge=16, description="origins, and names, that are remembered")
     max_tries: int = Field(6, ge=1, description="failed log-ins in one connection, after which all others fail too")
     log_in_timeout: Duration = Field(

@@ -68,7 +68,8 @@ class Gatekeeper(Gate):
         self.defence = Defence(self.options, clock)
         self.connections = ConnectionCounter(self.options, clock, draw)
         self.passwords = PasswordChecker(self.options.max_parallel_hashes, self.options.max_waiting_hashes, check_hash)
-        self.pause = pause
+        self._pause = pause
+        self._delays = threading.BoundedSemaphore(self.options.max_delayed)
         self.get_now = get_now
         self._get_account = get_account
         self._make_view = make_view
@@ -109,6 +110,14 @@ class Gatekeeper(Gate):
     def find_refusal(self, user: UserOptions | None, manager: str, address: Address) -> str | None:
         """Why nobody is let in as that user, from there, now; None: somebody may be."""
         return find_refusal(user, manager, address, self.get_now())
+
+    def delay(self, closed: threading.Event, seconds: float) -> None:
+        """Let an answer wait, until the visit is closed at most. Only so many wait at once: the threads of the managers are for those who log in."""
+        if seconds > 0 and self._delays.acquire(blocking=False):
+            try:
+                self._pause(closed, seconds)
+            finally:
+                self._delays.release()
 
     def get_sessions(self) -> list[SessionInfo]:
         """The sessions that are open, oldest first."""

@@ -94,7 +94,7 @@ class UserOptions(Options):
     )
     require: Literal["any", "key_and_password"] = Field(
         "any",
-        description="`any`: a key, a certificate or the password; `key_and_password`: a key or certificate, and the password",
+        description="`any`: a key, a certificate or the password; `key_and_password`: a key or certificate, and then the password",
     )
     mounts: dict[str, str] = Field(
         description='the user\'s tree: a path in it = the folder of an account, like {"/" = "photos:/"}'

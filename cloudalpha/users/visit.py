@@ -16,7 +16,7 @@ from cloudalpha.exceptions import RefusedManagerError
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Session, Visit
 from cloudalpha.users.connections import Place
-from cloudalpha.users.decision import Factor, is_enough
+from cloudalpha.users.decision import Factor, is_enough, takes_password
 from cloudalpha.users.keys import get_offered_key
 from cloudalpha.users.networks import Address
 from cloudalpha.users.passwords import BusyError
@@ -90,11 +90,11 @@ class UserVisit(Visit):
             )
             return False
         refusal = self._gate.find_refusal(user, self._manager, self._address)
+        if user is not None and not takes_password(user, self._factors):
+            refusal = refusal or "no key before the password"
         if matches and refusal is None and user is not None:
             return self._prove(user_name, user, Factor.PASSWORD)
-        delay = self._fail(user_name, refusal or "wrong password", Factor.PASSWORD)
-        if delay:
-            self._gate.pause(self._closed, delay)
+        self._gate.delay(self._closed, self._fail(user_name, refusal or "wrong password", Factor.PASSWORD))
         return False
 
     @_when_broken(False)
@@ -181,8 +181,7 @@ class UserVisit(Visit):
         """The record of a user who has proven all that is needed, and is let in, now."""
         user = self._gate.get_user(user_name)
         with self._lock:
-            is_proven = self._user_name == user_name and user is not None and self._user == user
-            factors = self._factors if is_proven else frozenset()
+            factors = self._factors if self._is_named(user_name, user) else frozenset()
         if user is None or self._closed.is_set() or not is_enough(user, factors):
             return None
         return user if self._gate.find_refusal(user, self._manager, self._address) is None else None
@@ -198,9 +197,13 @@ class UserVisit(Visit):
         """The record of the user whom the client names; forgets what was proven for another, or by another record."""
         user = self._gate.get_user(user_name)
         with self._lock:
-            if self._user_name != user_name or self._user != user:
+            if not self._is_named(user_name, user):
                 self._user_name, self._user, self._factors = user_name, user, frozenset()
         return user
+
+    def _is_named(self, user_name: str, user: UserOptions | None) -> bool:
+        """Whether what is proven was proven for that user, by that record. The lock is held."""
+        return self._user_name == user_name and (self._user is user or self._user == user)
 
     def _has_failed_enough(self) -> bool:
         """Whether nothing is checked any more in this visit."""
@@ -215,13 +218,12 @@ class UserVisit(Visit):
         if self._place.is_trusted or not self._gate.defence.is_guarded(_shorten(user_name), self._place.origin):
             return True
         self._name_user(user_name)
-        delay = self._fail(user_name, "under attack", Factor.PASSWORD)
-        self._gate.pause(self._closed, delay)
+        self._gate.delay(self._closed, self._fail(user_name, "under attack", Factor.PASSWORD))
         return False
 
     def _prove(self, user_name: str, user: UserOptions, factor: Factor, **fields: Any) -> bool:
         with self._lock:
-            if self._user_name != user_name or self._user != user:
+            if not self._is_named(user_name, user):
                 return False  # another user was named meanwhile
             factors = self._factors | {factor}
         is_complete = is_enough(user, factors)
@@ -232,7 +234,7 @@ class UserVisit(Visit):
         methods = "+".join(sorted(each.value for each in factors))
         log_event(_logger, event, user=user_name, methods=methods, **fields, **self.log_fields)
         with self._lock:  # last, so that nothing counts as proven by a check that breaks
-            if self._user_name != user_name or self._user != user:
+            if not self._is_named(user_name, user):
                 return False
             self._factors |= {factor}
         return True
