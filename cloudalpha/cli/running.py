@@ -15,7 +15,7 @@ from typing import Self
 
 from cloudalpha.configurator.configuration import Configuration
 from cloudalpha.configurator.gateway import Gateway
-from cloudalpha.exceptions import CloudAlphaError, InvalidSettingError, ManagerError
+from cloudalpha.exceptions import CloudAlphaError, InvalidSettingError
 from cloudalpha.logs import configure_logs, log_event
 
 MAX_OPEN_FILES = 65536
@@ -48,12 +48,8 @@ class Running:
             raise
 
     def start(self) -> None:
-        """Start the gateway. What could not be started is in `gateway.failures`; raises ManagerError when there is nothing else."""
-        try:
-            self.gateway.start()
-        except ManagerError:
-            if not self.gateway.failures:
-                raise
+        """Start the gateway. What could not be started is in `gateway.failures`; raises ManagerError when no manager could."""
+        self.gateway.start()
 
     def wait(self) -> None:
         """Return when a signal ends the gateway; reload at each SIGHUP before."""

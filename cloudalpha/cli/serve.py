@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from cloudalpha.cli.config import ConfigOption
 from cloudalpha.cli.output import EXIT_USAGE, fail, print_line
+from cloudalpha.exceptions import ManagerError
 
 DEFAULT_FTP_PORT = 2121
 DEFAULT_SFTP_PORT = 2222
@@ -99,7 +101,8 @@ def _serve_demo(directory: Path | None, ftp_port: int, sftp_port: int) -> None:
     password = demo.make_password()
     configuration = demo.make_configuration(folder, password, ftp_port, sftp_port)
     with Running(configuration, load_again=lambda: configuration) as running:
-        running.start()
+        with contextlib.suppress(ManagerError):  # told below, with the option that helps
+            running.start()
         if running.gateway.failures:
             fail(demo.describe_failure(running.gateway.failures[0], configuration))
         endpoints = [e for manager in running.gateway.managers.values() for e in manager.get_endpoints()]
