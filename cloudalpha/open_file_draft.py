@@ -290,8 +290,10 @@ class Draft:
         return self._locked(self._publish)
 
     def _publish(self) -> FileMetadata:
+        if self.is_deleted:
+            return self.get_metadata()
         self._flush()
-        if self.is_deleted or not (self._is_changed or self._modified_datetime):
+        if not (self._is_changed or self._modified_datetime):
             return self.get_metadata()
         try:
             metadata = self._commit() if self._is_changed else self._file_system.get_metadata(self.path)
@@ -311,7 +313,7 @@ class Draft:
         if self._can_commit_at_old_path():
             metadata = content.prepare().commit()
             try:
-                self._file_system.rename(self._new_file_path, self.path, overwrite=not self._is_exclusive)
+                self._file_system.rename(self._new_file_path, self.path, overwrite=True)
             except BaseException:
                 self._file_system.delete(self._new_file_path)
                 raise
@@ -368,6 +370,7 @@ class Draft:
         with self._lock:
             self.path = path
             self._is_folder_moved |= is_folder_moved
+            self._is_exclusive = False  # it was for the old name
             if self._base is not None:
                 self._base.path = path
 
