@@ -6,12 +6,12 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cloudalpha.cli.locations import ConfigOption, JSONOption, WrongUsageError, open_locations
+from cloudalpha.cli.config import ConfigOption, JSONOption
+from cloudalpha.cli.locations import WrongUsageError, open_locations
 from cloudalpha.cli.output import EXIT_FAILED, print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def list_accounts(as_json: JSONOption = False, config: ConfigOption = None) -> N
     """List the accounts of the configuration: service and layers. Connects to none."""
     from cloudalpha.configurator.loader import load
 
-    accounts = load(Path(config) if config else None).accounts
+    accounts = load(config).accounts
     rows = [
         {"name": name, "service": account.service, "layers": [layer.name for layer in account.layers]}
         for name, account in sorted(accounts.items())

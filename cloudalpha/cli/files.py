@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cloudalpha.cli.locations import ConfigOption, JSONOption, Location, WrongUsageError, open_locations
+from cloudalpha.cli.config import ConfigOption, JSONOption
+from cloudalpha.cli.locations import Location, WrongUsageError, open_locations
 from cloudalpha.cli.output import EXIT_FAILED, print_line
 from cloudalpha.exceptions import FileSystemError
 
@@ -212,7 +214,7 @@ def print_sums(
 class _Run:
     """One command on files: what fails is reported, the rest goes on, and the exit code tells at the end."""
 
-    def __init__(self, config: str | None) -> None:
+    def __init__(self, config: Path | None) -> None:
         self._config = config
         self.failures = 0
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import typer
 
@@ -18,14 +18,6 @@ from cloudalpha.file_system import FileSystem
 
 if TYPE_CHECKING:
     from cloudalpha.data_store import DataStore
-
-ConfigOption = Annotated[
-    str | None,
-    typer.Option(
-        "--config", metavar="FILE", help="The configuration file (otherwise: see `cloudalpha config --help`)."
-    ),
-]
-JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 class WrongUsageError(typer.TyperException):
@@ -150,7 +142,7 @@ class Locations:
         return f"there are: {names}" if names else "the configuration has none"
 
 
-def open_locations(config: str | None) -> Locations:
+def open_locations(config: Path | None) -> Locations:
     """The accounts of a configuration file, or of the one that is found. Raises SettingError."""
     from cloudalpha.configurator.accounts import Accounts
     from cloudalpha.configurator.loader import load
@@ -160,7 +152,7 @@ def open_locations(config: str | None) -> Locations:
     logger = logging.getLogger("cloudalpha")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
-    configuration = load(Path(config) if config else None)
+    configuration = load(config)
     data_store = DataStore.get_instance(configuration.state_dir)
     accounts = Accounts(configuration.state_dir, data_store)
     accounts.add(configuration.accounts.values(), configuration.services)

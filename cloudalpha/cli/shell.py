@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cloudalpha import paths
-from cloudalpha.cli.locations import ConfigOption, WrongUsageError, open_locations
+from cloudalpha.cli.config import ConfigOption
+from cloudalpha.cli.locations import WrongUsageError, open_locations
 from cloudalpha.cli.output import EXIT_FAILED, print_line
 from cloudalpha.exceptions import CloudAlphaError, FileSystemError
 

@@ -148,15 +148,19 @@ class ShellCommands:
         return [pattern] if os.path.lexists(path) else sorted(glob.glob(path)) or [pattern]
 
     def _rm(self, words: list[str], flags: str) -> None:
+        locations = []
         for word in words:
             try:
-                locations = self._expand(word)
+                locations += self._expand(word)
             except NotFoundFileSystemError:
                 if "f" not in flags:
                     raise
-                continue
+
+        def delete(transfers: Transfers) -> None:
             for location in locations:
-                self._transfer(flags, lambda t, place=location: t.delete(place, "r" in flags, "f" in flags))
+                transfers.delete(location, "r" in flags, "f" in flags)
+
+        self._transfer(flags, delete)
 
     def _mkdir(self, words: list[str], flags: str) -> None:
         for location in map(self.parse, words):

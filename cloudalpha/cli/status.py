@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cloudalpha.cli.locations import ConfigOption, JSONOption
+from cloudalpha.cli.config import ConfigOption, JSONOption
 from cloudalpha.cli.output import EXIT_FAILED, fail, print_json, print_line, print_table
 
 _COLUMNS = {
@@ -52,13 +52,13 @@ def print_status(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _find_state_dirs(config: str | None) -> list[Path]:
+def _find_state_dirs(config: Path | None) -> list[Path]:
     """Where gateways may keep their status: the configuration's state folder; without a configuration, the demo's too."""
     from cloudalpha.configurator.loader import load
     from cloudalpha.configurator.values import find_file
     from cloudalpha.data_store import get_default_state_dir
 
-    file = Path(config) if config else find_file()
+    file = config or find_file()
     if file is not None:
         return [load(file).state_dir]
     return [get_default_state_dir()]

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cloudalpha.cli.locations import ConfigOption, JSONOption, WrongUsageError
+from cloudalpha.cli.config import ConfigOption, JSONOption
+from cloudalpha.cli.locations import WrongUsageError
 from cloudalpha.cli.output import fail, print_line
 from cloudalpha.cli.passwords import PasswordStdinOption, ask_password, make_hash
 
@@ -139,10 +140,10 @@ def print_hash(password_stdin: PasswordStdinOption = False) -> None:
     print_line(make_hash(ask_password(password_stdin)))
 
 
-def _find(config: str | None) -> Path:
+def _find(config: Path | None) -> Path:
     from cloudalpha.configurator.values import find_file
 
-    path = Path(config) if config else find_file()
+    path = config or find_file()
     if path is None:
         fail("no configuration file found; make one with `cloudalpha init`, or name one with --config")
     return path
