@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from typing import Annotated
@@ -30,8 +29,6 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_common_options)
     for name in COMMAND_MODULES:
-        if importlib.util.find_spec(f"cloudalpha.cli.{name}") is None:
-            continue
         importlib.import_module(f"cloudalpha.cli.{name}").register(app)
     return app
 
@@ -60,14 +57,20 @@ def run(args: list[str]) -> int:
     return EXIT_FAILED
 
 
-def _common_options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
-        from importlib.metadata import version as get_version
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
 
-        print_line(f"cloudalpha {get_version('cloudalpha')}")
+        print_line(f"cloudalpha {version('cloudalpha')}")
         raise typer.Exit(EXIT_DONE)
+
+
+def _common_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """The options that stand before a command."""
 
 
 def _report_usage(error: typer.TyperException) -> int:
