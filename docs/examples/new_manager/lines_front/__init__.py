@@ -1,0 +1,1 @@
+"""A manager that speaks JSON lines over TCP: the worked example of DEVELOPER_GUIDE.md."""
