@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from cloudalpha.exceptions import (
     AccessFailedFileSystemError,
@@ -88,8 +90,28 @@ def copy_range(path: str, source_fd: int, target_fd: int, num_bytes: int) -> Non
         offset += copied
 
 
+@functools.cache
+def _get_memory_devices() -> frozenset[int]:
+    """The device numbers of what is mounted and keeps its files in memory."""
+    devices = set()
+    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        fields, _, rest = line.partition(" - ")
+        if rest.split(" ", 1)[0] in ("tmpfs", "ramfs"):
+            major, _, minor = fields.split()[2].partition(":")
+            devices.add(os.makedev(int(major), int(minor)))
+    return frozenset(devices)
+
+
+def is_in_memory(fd: int) -> bool:
+    """Whether a file lies in memory, so that reading and writing it never waits for a device. When in doubt, it does not."""
+    try:
+        return os.fstat(fd).st_dev in _get_memory_devices()
+    except OSError:
+        return False
+
+
 class CachedReader:
-    """Reads what a descriptor can give without waiting for a disk.
+    """Reads what a descriptor can give without waiting for a device.
 
     One buffer is used again and again, so this belongs to one thread at a time.
     """
@@ -97,12 +119,15 @@ class CachedReader:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._buffer = bytearray()
-        self._has_nowait = True
+        self._is_in_memory = is_in_memory(fd)
+        self._has_nowait = not self._is_in_memory
 
     def try_read(self, offset: int, num_bytes: int) -> bytes | None:
-        """All of a range from the page cache, or None. Raises OSError."""
-        if not self._has_nowait:  # tmpfs: nothing of it is ever on a disk
+        """All of a range from memory, or None. Raises OSError."""
+        if self._is_in_memory:
             return os.pread(self._fd, num_bytes, offset)
+        if not self._has_nowait:
+            return None
         if len(self._buffer) < num_bytes:
             self._buffer = bytearray(num_bytes)
         view = memoryview(self._buffer)[:num_bytes]
@@ -114,7 +139,7 @@ class CachedReader:
             if error.errno != errno.EOPNOTSUPP:
                 raise
             self._has_nowait = False
-            return os.pread(self._fd, num_bytes, offset)
+            return None
         if count < num_bytes and offset + count < os.fstat(self._fd).st_size:
             return None
         return view[:count].tobytes()

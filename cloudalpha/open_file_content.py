@@ -8,7 +8,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from cloudalpha.file_system import NewFile
-from cloudalpha.native_io import COPY_BYTES, CachedReader, copy_range, native_errors, read_range, write_pieces
+from cloudalpha.native_io import (
+    COPY_BYTES,
+    CachedReader,
+    copy_range,
+    is_in_memory,
+    native_errors,
+    read_range,
+    write_pieces,
+)
 from cloudalpha.open_file_reader import PublishedFile
 
 PIECE_COST = 128
@@ -26,6 +34,8 @@ class DraftContent(ABC):
     """
 
     size: int
+    writes_at_once: bool = False
+    """Whether `write` never waits for anything."""
 
     @abstractmethod
     def write(self, offset: int, pieces: list[bytes]) -> None:
@@ -78,6 +88,7 @@ class NativeContent(DraftContent):
         self._new_file = new_file
         self._fd = file.fileno()
         self._cached_reader = CachedReader(self._fd)
+        self.writes_at_once = is_in_memory(self._fd)
 
     def _copy(self, base: PublishedFile, kept: int) -> None:
         native_file = base.get_native_file()

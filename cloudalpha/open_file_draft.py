@@ -158,6 +158,9 @@ class Draft:
 
     def try_write_at(self, offset: int | None, data: bytes) -> bool:
         """Take bytes without waiting, if the buffer has room; never raises. offset None means the end."""
+        return self._take(offset, data) or (self._try_flush() and self._take(offset, data))
+
+    def _take(self, offset: int | None, data: bytes) -> bool:
         with self._lock:
             if self._buffered + len(data) + PIECE_COST > self._settings.write_buffer:
                 return False
@@ -169,6 +172,20 @@ class Draft:
                 return False
             self._put(offset, data)
             return True
+
+    def _try_flush(self) -> bool:
+        """Empty the buffer, if that never waits."""
+        content = self._content
+        if content is None or not content.writes_at_once or not self._io_lock.acquire(blocking=False):
+            return False
+        try:
+            if self._error is None and not self._is_closed:
+                self._flush()
+            return self._error is None
+        except FileSystemError:  # whoever calls `write_at` next is told
+            return False
+        finally:
+            self._release_io()
 
     def write_at(self, offset: int | None, data: bytes) -> None:
         """Write bytes, and those that wait in the buffer; waits for the storage. offset None means the end."""
