@@ -20,6 +20,7 @@ from cloudalpha.managers.ftp.tls import Certificates
 
 _BACKLOG = 512
 _ACCEPT_PAUSE = 0.1  # seconds, when the process has no descriptor left
+_GOOD_BYE_SECONDS = 1.0  # for idle sessions to be told
 _LAST_SECONDS = 5.0  # for threads to end after their sockets are shut
 
 
@@ -103,6 +104,7 @@ class FTPServer:
             for channel in self._channels:
                 if not channel.transferring:
                     channel.wake(socket.SHUT_RD)
+            self._condition.wait_for(lambda: all(channel.transferring for channel in self._channels), _GOOD_BYE_SECONDS)
             self._condition.wait_for(lambda: not self._channels, max(0.0, deadline - time.monotonic()))
             threads = list(self._channels.values())
             for channel in self._channels:
