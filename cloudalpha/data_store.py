@@ -35,17 +35,26 @@ MAX_VALUE_BYTES = 1024 * 1024
 
 
 def make_private_dir(path: Path) -> Path:
-    """The folder, made with mode 0700 if it is missing; what others could read of it is taken from them.
+    """The folder, made with mode 0700 if it is missing; where others can read it, that is taken from them - if it is ours.
 
-    Raises DataStoreError when it cannot be made or is not ours.
+    Raises DataStoreError when it cannot be made, or others can read it and it holds what is not ours: /tmp named by mistake stays as it is.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.stat().st_mode & 0o077:
+            if not _is_ours(path):
+                raise DataStoreError(f"{path}: holds files of others; name a folder of its own, or chmod 700 this one")
             path.chmod(0o700)
     except OSError as error:
         raise DataStoreError(f"{path}: cannot be used as a folder for state: {error.strerror}") from error
     return path
+
+
+def _is_ours(path: Path) -> bool:
+    if path.resolve().is_relative_to(get_default_state_dir().resolve()):
+        return True
+    names = {entry.name for entry in path.iterdir()}
+    return not names or not names.isdisjoint((FILE_NAME, "managers", "layers"))
 
 
 def get_default_state_dir() -> Path:

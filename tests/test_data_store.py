@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudalpha.data_store import FILE_NAME, KEY_FILE_NAME, DataStore, get_default_state_dir
+from cloudalpha.data_store import FILE_NAME, KEY_FILE_NAME, DataStore, get_default_state_dir, make_private_dir
 from cloudalpha.exceptions import DataStoreError
 
 
@@ -119,6 +119,28 @@ def test_a_state_folder_that_others_may_read_is_closed_to_them(tmp_path: Path) -
     store.set_value("o", "k", 1)
     store.close()
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_a_folder_of_others_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "somebody's file").write_text("")
+    tmp_path.chmod(0o755)
+    with pytest.raises(DataStoreError, match="name a folder of its own"):
+        DataStore.get_instance(tmp_path).set_value("o", "k", 1)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    tmp_path.chmod(0o700)
+    store = DataStore.get_instance(tmp_path)
+    store.set_value("o", "k", 1)
+    store.close()
+    tmp_path.chmod(0o755)
+    make_private_dir(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_the_default_folder_is_always_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "cloudalpha" / "demo").mkdir(parents=True, mode=0o755)
+    make_private_dir(get_default_state_dir())
+    assert stat.S_IMODE((tmp_path / "cloudalpha").stat().st_mode) == 0o700
 
 
 def test_secrets_are_nowhere_in_clear(store: DataStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import resource
@@ -22,6 +23,7 @@ MAX_OPEN_FILES = 65536
 STOP_SECONDS = 15.0
 """What a stop may take beyond its grace period; what hangs then is left behind: nothing is visible that was not committed."""
 
+_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _END_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _SIGNALS = _END_SIGNALS | {signal.SIGHUP}
 _LOGGER = logging.getLogger("cloudalpha.gateway")
@@ -49,6 +51,13 @@ class Running:
 
     def start(self) -> None:
         """Start the gateway. What could not be started is in `gateway.failures`; raises ManagerError when no manager could."""
+        if os.geteuid() == 0:
+            log_event(
+                _LOGGER,
+                "running_as_root",
+                logging.WARNING,
+                hint="a user of its own is safer; no port from 1024 on needs root",
+            )
         self.gateway.start()
 
     def wait(self) -> None:
@@ -93,8 +102,10 @@ class Running:
 
 
 def limit_process() -> None:
-    """No core dumps, which would hold secrets; and as many open files as thousands of sessions need."""
+    """No core dumps, which would hold secrets; no program that is started gains privileges; open files for thousands of sessions."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "the kernel refuses PR_SET_NO_NEW_PRIVS")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -51,7 +51,7 @@ class Gateway:
         self._data_store = DataStore.get_instance(self.state_dir)
         self._accounts = Accounts(self.state_dir, self._data_store)
         self._accounts.add(configuration.accounts.values(), configuration.services)
-        spool_dir = make_private_dir(configuration.general.spool_dir or self.state_dir / "spool")
+        spool_dir = configuration.general.spool_dir or make_private_dir(self.state_dir / "spool")
         spool = Spool(spool_dir, configuration.general.spool_size)
         make_view = partial(FileSystemView, spool=spool, settings=configuration.open_files)
         self._gate = Gatekeeper(configuration.users, self._accounts.get_file_system, configuration.defence, make_view)

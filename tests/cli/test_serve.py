@@ -216,12 +216,13 @@ class TestWrongUsage:
         assert run(["serve", "--config", str(tmp_path / "nope.toml")]) == 1
         assert "nope.toml: cannot be read: No such file" in capsys.readouterr().err
 
-    def test_a_log_that_cannot_be_written(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], password_hash: str
-    ) -> None:
+    def test_a_log_that_cannot_be_written(self, tmp_path: Path, password_hash: str) -> None:
         config = write_config(tmp_path, password_hash, f'[log]\nfile = "{tmp_path}/missing/log"\n')
-        assert run(["serve", "--config", str(config)]) == 1
-        assert "[log] file" in capsys.readouterr().err
+        with Serving(tmp_path, "--config", config, wait=False) as serving:
+            assert serving.wait() == 1
+            assert (
+                serving.err == f"cloudalpha: {config}: [log] file: {tmp_path}/missing/log: No such file or directory\n"
+            )
 
 
 class TestFile:
@@ -281,6 +282,7 @@ class TestFile:
             proc = Path(f"/proc/{serving.process.pid}")
             assert re.search(r"^Max core file size +0 +0 ", (proc / "limits").read_text(), re.MULTILINE)
             assert re.search(r"^Umask:\s*0077$", (proc / "status").read_text(), re.MULTILINE)
+            assert re.search(r"^NoNewPrivs:\s*1$", (proc / "status").read_text(), re.MULTILINE)
             assert PASSWORD.encode() not in (proc / "cmdline").read_bytes()
             assert serving.end() == 0
         kept = [*(tmp_path / "state").rglob("*"), tmp_path / "log", tmp_path / "stderr"]
