@@ -110,7 +110,7 @@ class Defence:
     def is_guarded(self, user_name: str, origin: str) -> bool:
         """Whether passwords of the user are not taken from an origin now, because too many have failed."""
         with self._lock:
-            is_attacked = self._user_scores.get(user_name) >= self._options.user_threshold
+            is_attacked = self._user_scores.get(user_name) > self._options.user_threshold - 0.5
             return self._options.enabled and is_attacked and (user_name, origin) not in self._known_pairs
 
     def add_failure(self, origin: str, user_name: str | None, points: float = 1.0) -> float:
@@ -122,7 +122,10 @@ class Defence:
             score = self._origin_scores.add(origin, points)
             if user_name is not None:
                 self._user_scores.add(user_name, points)
-            ban_time = self._ban(origin) if score >= options.ban_threshold and not self._is_banned(origin) else None
+            # Rounded: the first of ten failures has faded a little when the tenth comes.
+            ban_time = (
+                self._ban(origin) if score > options.ban_threshold - 0.5 and not self._is_banned(origin) else None
+            )
         if ban_time is not None:
             log_event(_logger, "address_banned", logging.WARNING, address=origin, seconds=ban_time)
         return min(options.max_delay, options.delay * math.exp2(min(max(0.0, score - 1.0), 30.0)))

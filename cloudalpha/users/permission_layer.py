@@ -57,7 +57,7 @@ class PermissionLayer(Layer):
             _require(path, permission, Permission.UPLOAD)
             return self.inner.create_new_file(path, options)
         if Permission.OVERWRITE in permission and (Permission.UPLOAD in permission or options.expected is not ANYTHING):
-            return self.inner.create_new_file(path, options)
+            return self._create_any(path, options, permission)
         existing = self._find(path)
         if existing is not None and existing.is_dir:
             raise IsADirectoryFileSystemError(path)
@@ -65,7 +65,7 @@ class PermissionLayer(Layer):
             _require(path, permission, Permission.UPLOAD)
             return self._create_first(path, options)
         if Permission.OVERWRITE in permission:
-            return self.inner.create_new_file(path, options)
+            return self._create_any(path, options, permission)
         _require(path, permission, Permission.APPEND, message_for=Permission.OVERWRITE)
         return self._create_appended(path, options, existing)
 
@@ -129,6 +129,10 @@ class PermissionLayer(Layer):
         except AlreadyExistsFileSystemError as error:
             raise _denied(new_path, Permission.OVERWRITE) from error
 
+    def _create_any(self, path: str, options: WriteOptions, permission: Permission) -> NewFile:
+        new_file = self.inner.create_new_file(path, options)
+        return new_file if Permission.DOWNLOAD in permission else _UnreadFile(new_file)
+
     def _create_first(self, path: str, options: WriteOptions) -> NewFile:
         """A file where none is, and where none may be replaced that comes meanwhile."""
         if options.expected is not ANYTHING:
@@ -144,6 +148,14 @@ class PermissionLayer(Layer):
         if options.expected is ANYTHING and existing.revision is not None:
             options = replace(options, expected=existing.revision)
         return _AppendedFile(self.inner.create_new_file(path, options), existing.size)
+
+
+class _UnreadFile(NewFileLayer):
+    """A NewFile of a user who may not read what it replaces: parts of that are kept, never copied by way of the session."""
+
+    def get_native_file(self) -> BinaryIO | None:
+        """None: to edit through a descriptor, the old content would have to be read first."""
+        return None
 
 
 class _FirstFile(NewFileLayer):
