@@ -35,7 +35,7 @@ class LinesManager(Manager):
         except OSError as error:
             raise AddressInUseManagerError(f"port {self.settings.port} is taken; set another `port`") from error
         self.server.gate, self.server.name = self.gate, self.name
-        threading.Thread(target=self.server.serve_forever, name="lines", daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), name="lines", daemon=True).start()
 
     def stop(self, grace_seconds=0.0):
         self.server.shutdown()
