@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudalpha.services.local import beneath, system_calls
+from cloudalpha.services.local import system_calls
 from cloudalpha.services.local.file_system import LocalFileSystem
 from cloudalpha.services.local.tree import Tree
 
@@ -30,7 +30,6 @@ def old_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         return real_open(path, flags, mode, dir_fd=dir_fd)  # type: ignore[arg-type]
 
     monkeypatch.setattr(system_calls, "open_beneath", missing)
-    monkeypatch.setattr(beneath.system_calls, "open_beneath", missing)
     monkeypatch.setattr(system_calls, "_renameat2", None)
     monkeypatch.setattr(os, "open", open_named)
     monkeypatch.setattr(os, "copy_file_range", missing)

@@ -105,7 +105,7 @@ def test_options_reach_the_files(root: Path) -> None:
 @pytest.mark.parametrize("mode", [640, "0o640", "rw-r-----", "888", "7777", True, ""])
 def test_wrong_modes(mode: object) -> None:
     with pytest.raises(ValidationError):
-        LocalOptions(root=Path("/"), file_mode=mode)  # type: ignore[arg-type]
+        LocalOptions(root=Path("/"), file_mode=mode)
 
 
 def test_unknown_and_missing_options() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import random
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -190,11 +192,16 @@ class Swapper:
         stopped = threading.Event()
 
         def swap() -> None:
+            chance = random.Random(0)
             while not stopped.is_set():
                 os.rename(self.way, self.folder)
                 os.rename(self.link, self.way)
+                for _ in range(chance.randrange(30)):  # each state lasts for a while, or hardly at all
+                    os.lstat(self.way)
                 os.rename(self.way, self.link)
                 os.rename(self.folder, self.way)
+                for _ in range(chance.randrange(30)):
+                    os.lstat(self.way)
 
         thread = threading.Thread(target=swap)
         thread.start()
@@ -209,7 +216,9 @@ class Swapper:
 def test_swapped_folder_never_leads_out(root: Path, outside: Path, opened: Root, num_opens: int) -> None:
     contents = {b"inside": 0, b"": 0}
     with Swapper(root, outside).running():
-        for _ in range(num_opens):
+        for number in itertools.count():
+            if number >= num_opens and (all(contents.values()) or number >= 20 * num_opens):
+                break
             try:
                 content = read(opened, "/way/file")
             except OSError as error:
@@ -218,6 +227,25 @@ def test_swapped_folder_never_leads_out(root: Path, outside: Path, opened: Root,
             contents[content] += 1  # a KeyError is an escape
     assert contents[b"inside"], "the folder was never seen"
     assert contents[b""], "it was never swapped"
+
+
+def test_file_swapped_in_the_last_instant(
+    root: Path, outside: Path, old_kernel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a name and its opening, where the kernel does not do both in one step."""
+    (root / "file").write_bytes(b"inside")
+    opened = Root(root)
+    real = os.open
+
+    def swap(path: object, flags: int, *args: int, **options: int) -> int:
+        if path == b"file" and not flags & os.O_PATH:
+            (root / "file").unlink()
+            (root / "file").symlink_to(outside / "file")
+        return real(path, flags, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", swap)
+    assert get_errno(lambda: opened.open("/file", os.O_RDONLY)) == errno.ELOOP
+    opened.close()
 
 
 @pytest.mark.parametrize("num_rounds", [1000, pytest.param(20_000, marks=pytest.mark.slow)])
@@ -239,7 +267,9 @@ def test_no_change_reaches_what_is_outside(
     ]
     outcomes = [0, 0]
     with Swapper(root, outside).running():
-        for number in range(num_rounds):
+        for number in itertools.count():
+            if number >= num_rounds and (all(outcomes) or number >= 20 * num_rounds):
+                break
             try:
                 changes[number % len(changes)]()
             except FileSystemError:

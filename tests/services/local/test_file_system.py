@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -300,6 +301,17 @@ class TestListing:
         monkeypatch.setattr(file_system._tree.root, "open", count)
         assert len(list_all(file_system)) == 100
         assert calls == ["/"]
+
+    def test_memory_does_not_grow(self, file_system: LocalFileSystem, root: Path) -> None:
+        for number in range(5000):
+            (root / f"a rather long name, so that it would be seen {number}").touch()
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in file_system.list_dir("/")) == 5000
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 100_000
 
     def test_what_is_deleted_meanwhile_is_left_out(self, file_system: LocalFileSystem, root: Path) -> None:
         for number in range(10):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from cloudalpha.exceptions import (
 from cloudalpha.file_system import NOTHING, WriteOptions
 from cloudalpha.services.local import new_file as module
 from cloudalpha.services.local.file_system import LocalFileSystem
+from cloudalpha.services.local.temporary_file import TemporaryFile
 from cloudalpha.services.local.tree import Tree
 
 
@@ -127,6 +131,39 @@ class TestPublication:
                 new_file.commit()
 
 
+class TestConditions:
+    def test_check_and_publication_are_one_step(
+        self, file_system: LocalFileSystem, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A second writer comes when the first has been checked, and is not published yet."""
+        file_system.write_all("/file", b"old")
+        options = WriteOptions(expected=file_system.get_metadata("/file").revision or "")
+        results: list[str] = []
+
+        def write(content: bytes) -> None:
+            try:
+                file_system.write_all("/file", content, options)
+            except RevisionMismatchFileSystemError:
+                results.append("refused")
+            else:
+                results.append("stored")
+
+        second = threading.Thread(target=write, args=(b"second",))
+        real = TemporaryFile.publish
+
+        def publish(self: TemporaryFile, *args: Any, **arguments: Any) -> None:
+            if second.ident is None:
+                second.start()
+                second.join(0.3)  # it waits, so that this time passes in full
+            real(self, *args, **arguments)
+
+        monkeypatch.setattr(TemporaryFile, "publish", publish)
+        write(b"first")
+        second.join()
+        assert sorted(results) == ["refused", "stored"]
+        assert file_system.read_all("/file") == b"first"
+
+
 class TestDurability:
     @pytest.fixture
     def calls(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -180,6 +217,43 @@ class TestDurability:
         file_system.rename("/file", "/folder/file")
         assert not [call for call in calls if call.startswith("sync")]
         file_system.close()
+
+
+class TestAccess:
+    ACL = "system.posix_acl_access"
+
+    @staticmethod
+    def make_acl() -> bytes:
+        """As setfacl -m user:1234:rw- on a file of mode 0644: acl(5), version 2 of the kernel's format."""
+        entries = ((0x01, 6, -1), (0x02, 6, 1234), (0x04, 4, -1), (0x10, 6, -1), (0x20, 4, -1))
+        return struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+
+    def test_access_list_of_an_overwritten_file_is_kept(self, file_system: LocalFileSystem, root: Path) -> None:
+        (root / "file").write_bytes(b"old")
+        try:
+            os.setxattr(root / "file", self.ACL, self.make_acl())
+        except OSError as error:
+            assert error.errno == errno.EOPNOTSUPP
+            pytest.skip("this disk has no access lists")
+        mode = (root / "file").stat().st_mode
+        file_system.write_all("/file", b"new")
+        assert os.getxattr(root / "file", self.ACL) == self.make_acl()
+        assert (root / "file").stat().st_mode == mode
+
+    @pytest.mark.root
+    def test_group_of_the_folder_is_handed_down(self, file_system: LocalFileSystem, root: Path) -> None:
+        os.chown(root, 0, 1234)
+        root.chmod(0o2770)
+        file_system.write_all("/file", b"x")
+        file_system.make_dir("/folder")
+        assert (root / "file").stat().st_gid == (root / "folder").stat().st_gid == 1234
+        assert (root / "folder").stat().st_mode & stat.S_ISGID
+
+    def test_program_does_not_stay_privileged(self, file_system: LocalFileSystem, root: Path) -> None:
+        (root / "file").write_bytes(b"old")
+        (root / "file").chmod(0o6755)
+        file_system.write_all("/file", b"new")
+        assert stat.S_IMODE((root / "file").stat().st_mode) == 0o755
 
 
 class TestKeep:

@@ -147,7 +147,7 @@ class TestCreation:
     @pytest.mark.parametrize("race", ["swept", "being swept"])
     def test_sweep_in_between(self, root: Path, dir_fd: int, monkeypatch: pytest.MonkeyPatch, race: str) -> None:
         real = fcntl.flock
-        swept = []
+        swept: list[str] = []
 
         def flock(fd: int, operation: int) -> None:
             if not swept:
