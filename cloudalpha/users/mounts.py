@@ -34,11 +34,13 @@ class MountedFileSystem(FileSystem):
 
     def __init__(self, mounts: Mapping[str, Subtree]) -> None:
         self._mounts = dict(mounts)
-        self._names_below: dict[str, set[str]] = {}  # what the listing of a folder has of mount points and ways to them
+        self._fixed: dict[
+            str, set[str]
+        ] = {}  # folder -> the mount points in it, and the folders in it on the way to others
         for point in mounts:
             while point != paths.ROOT:
                 parent = paths.get_parent(point)
-                self._names_below.setdefault(parent, set()).add(paths.get_name(point))
+                self._fixed.setdefault(parent, set()).add(point)
                 point = parent
         self._num_accounts = len({id(mount.inner) for mount in mounts.values()})
 
@@ -53,12 +55,12 @@ class MountedFileSystem(FileSystem):
 
     def list_dir(self, path: str) -> Iterator[FileMetadata]:
         mount = self._find_mount(path)
-        names = self._names_below.get(path)
-        if names is None:
+        fixed = self._fixed.get(path)
+        if fixed is None:
             if mount is None:
                 raise NotFoundFileSystemError(path)
             return mount.list_dir(path)
-        return self._list_with_fixed(path, mount, names)
+        return self._list_with_fixed(path, mount, fixed)
 
     def read(
         self, path: str, start_byte: int = 0, num_bytes: int | None = None, expected: Expected = ANYTHING
@@ -90,7 +92,7 @@ class MountedFileSystem(FileSystem):
             raise
 
     def delete_dir(self, path: str) -> None:
-        if path in self._names_below and path != paths.ROOT:
+        if path in self._fixed and path != paths.ROOT:
             raise DirectoryNotEmptyFileSystemError(path, "a mount point lies beneath this folder")
         self._check_not_fixed(path)
         self._get_mount(path).delete_dir(path)
@@ -104,7 +106,7 @@ class MountedFileSystem(FileSystem):
 
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
         mount = self._find_mount(path)
-        if mount is None or (path in self._names_below and path not in self._mounts):
+        if mount is None or (path in self._fixed and path not in self._mounts):
             self.get_metadata(path)
             raise PermissionDeniedFileSystemError(path, "this folder leads to a mount point")
         mount.set_modified_datetime(path, modified_datetime)
@@ -146,7 +148,7 @@ class MountedFileSystem(FileSystem):
     # Folders that cannot change: mount points, and the ways to them
 
     def _is_fixed(self, path: str) -> bool:
-        return path in self._mounts or path in self._names_below or path == paths.ROOT
+        return path in self._mounts or path in self._fixed or path == paths.ROOT
 
     def _get_fixed_metadata(self, path: str) -> FileMetadata:
         """A way to a mount point shows what the mount around it knows of it; a mount point never waits for its account."""
@@ -159,17 +161,17 @@ class MountedFileSystem(FileSystem):
             return FileMetadata(path, True)
         return metadata if metadata.is_dir else FileMetadata(path, True)
 
-    def _list_with_fixed(self, path: str, mount: Subtree | None, names: set[str]) -> Iterator[FileMetadata]:
-        left = set(names)
+    def _list_with_fixed(self, path: str, mount: Subtree | None, fixed: set[str]) -> Iterator[FileMetadata]:
+        left = set(fixed)
         if mount is not None:
             for entry in self._list_around(path, mount):
-                if entry.name not in names:
+                if entry[0] not in fixed:
                     yield entry
                 elif entry.is_dir and entry.path not in self._mounts:
-                    left.discard(entry.name)
+                    left.discard(entry.path)
                     yield entry
-        for name in sorted(left):
-            yield FileMetadata(paths.join(path, name), True)
+        for each in sorted(left):
+            yield FileMetadata(each, True)
 
     def _list_around(self, path: str, mount: Subtree) -> Iterator[FileMetadata]:
         """What a mount has in a folder where others are mounted; nothing where it has no such folder."""

@@ -33,6 +33,8 @@ class Subtree(Layer):
             return self.to_outer_metadata(self.inner.get_metadata(self.to_inner(path)))
 
     def list_dir(self, path: str) -> Iterator[FileMetadata]:
+        if self.folder == self.point:
+            return self.inner.list_dir(path)
         with self.translated_errors(path):
             entries = self.inner.list_dir(self.to_inner(path))
         return self._to_outer_entries(path, entries)
@@ -103,13 +105,14 @@ class Subtree(Layer):
             raise error.at(self.to_outer(error.path) if is_ours else path) from error
 
     def _to_outer_entries(self, path: str, entries: Iterator[FileMetadata]) -> Iterator[FileMetadata]:
-        # One addition an entry: a listing may have a million of them.
+        # By the shortest way: a listing may have a million entries.
+        make = tuple.__new__
         folder_length = len(self.folder) if self.folder != paths.ROOT else 0
         point = self.point if self.point != paths.ROOT else ""
         try:
             with self.translated_errors(path):
                 for entry in entries:
-                    yield FileMetadata(point + entry[0][folder_length:], *entry[1:])
+                    yield make(FileMetadata, (point + entry[0][folder_length:], *entry[1:]))
         finally:
             close_stream(entries)
 
