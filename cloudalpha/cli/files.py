@@ -6,13 +6,14 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
 
 from cloudalpha.cli.config import ConfigOption, JSONOption
 from cloudalpha.cli.locations import Location, WrongUsageError, open_locations
-from cloudalpha.cli.output import EXIT_FAILED, print_line
+from cloudalpha.cli.output import EXIT_FAILED, fail, print_line
 from cloudalpha.exceptions import FileSystemError
 
 _REMOTE = "ACCOUNT:PATH"
@@ -219,11 +220,15 @@ class _Run:
         self.failures = 0
 
     def __enter__(self) -> _Run:
-        self._locations = open_locations(self._config)
+        self._locations = open_locations(self._config).__enter__()
         return self
 
-    def __exit__(self, exc_type: type[BaseException] | None, exc: object, traceback: object) -> None:
-        self._locations.close()
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._locations.__exit__(exc_type, exc, traceback)
+        if exc_type is KeyboardInterrupt:
+            fail("stopped; what was under way is discarded")
         if exc_type is None and self.failures:
             raise typer.Exit(EXIT_FAILED)
 

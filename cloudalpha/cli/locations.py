@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import typer
 
@@ -80,7 +82,8 @@ class Location:
 
 
 class Locations:
-    """Turns the words of a command line into locations. A context manager, closed at its end.
+    """Turns the words of a command line into locations. A context manager, closed at its end; within it SIGTERM and SIGHUP stop a command
+    as Ctrl-C does, so that what it has begun is discarded.
 
     accounts: closed with it, and so is data_store, where they keep their values.
     """
@@ -89,6 +92,7 @@ class Locations:
         self.accounts = accounts
         self._data_store = data_store
         self._local_files = LocalFiles()
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def parse(self, text: str, working: Location | None = None) -> Location:
         """The location of `ACCOUNT:PATH`, or of a path relative to `working`.
@@ -130,16 +134,24 @@ class Locations:
             self._data_store.close()
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def _list_names(self) -> str:
         names = ", ".join(sorted(self.accounts.get_names()))
         return f"there are: {names}" if names else "the configuration has none"
+
+
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def open_locations(config: Path | None) -> Locations:

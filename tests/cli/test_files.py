@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudalpha.testing.waiting import wait_until
 from tests.cli.command_line import CommandLine
 
 
@@ -285,6 +287,23 @@ def test_a_real_process_shows_progress_to_a_terminal_only(cli: CommandLine) -> N
         os.close(slave)
     assert watched.stdout == b""
     assert (cli.local / "b").stat().st_size == 5_000_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_that_is_stopped_leaves_nothing(cli: CommandLine, number: signal.Signals) -> None:
+    (cli.local / "dump").write_bytes(b"old")
+    command = [sys.executable, "-m", "cloudalpha", "cp", "--config", str(cli.config), "-", str(cli.local / "dump")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b"x" * (1 << 20))
+        process.stdin.flush()
+        wait_until(lambda: len(os.listdir(cli.local)) > 1, timeout=30, message="nothing was written")
+        process.send_signal(number)
+        assert process.wait(30) == 1
+        assert process.stderr.read() == b"cloudalpha: stopped; what was under way is discarded\n"
+        process.stdin = None
+    assert read_tree(cli.local) == {"dump": b"old"}
 
 
 def test_times_before_1970_survive(cli: CommandLine) -> None:
