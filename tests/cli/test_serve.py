@@ -7,12 +7,19 @@ import os
 import re
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import paramiko
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from cloudalpha.cli.app import run
 from cloudalpha.configurator.status import read_statuses
@@ -73,6 +80,30 @@ def hold_upload(serving: Serving, name: str = "held", user: str = "demo") -> tup
     data = ftp.transfercmd(f"STOR {name}")
     data.sendall(b"first half ")
     return ftp, data
+
+
+def make_certificate(folder: Path) -> bytes:
+    """A self-signed certificate in cert.pem and key.pem; returns it in DER."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+    certificate = builder.not_valid_after(datetime(2100, 1, 1, tzinfo=UTC)).sign(key, hashes.SHA256())
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "key.pem").chmod(0o600)
+    return certificate.public_bytes(Encoding.DER)
+
+
+def log_in_by_tls(serving: Serving) -> tuple[ftplib.FTP_TLS, bytes]:
+    """A client that is logged in, and the certificate that it was shown."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = ftplib.FTP_TLS(context=context, timeout=20)  # noqa: S321 - FTP is what is tested
+    client.connect("127.0.0.1", serving.get_port("ftp"))
+    client.login("alice", PASSWORD)
+    assert isinstance(client.sock, ssl.SSLSocket)
+    return client, client.sock.getpeercert(True) or b""
 
 
 def is_refused(port: int) -> bool:
@@ -343,6 +374,37 @@ class TestReload:
             alice.quit()
             assert serving.end() == 0
         assert (tmp_path / "files" / "still-here").read_bytes() == b"yes"
+
+    def test_certificates_are_read_again_and_sessions_go_on(self, tmp_path: Path, password_hash: str) -> None:
+        first = make_certificate(tmp_path)
+        tls = f'tls_certificate = "{tmp_path}/cert.pem"\ntls_key = "{tmp_path}/key.pem"\n'
+        config = write_config(tmp_path, password_hash, f"[managers.ftp]\nport = 0\n{tls}")
+        with Serving(tmp_path, "--config", config) as serving:
+            session, shown = log_in_by_tls(serving)
+            assert shown == first
+            second = make_certificate(tmp_path)
+            serving.send(signal.SIGHUP)
+            serving.wait_for_log("event=reloaded")
+            other, shown = log_in_by_tls(serving)
+            assert shown == second
+            assert session.voidcmd("NOOP").startswith("2")
+            session.quit()
+            other.quit()
+            assert serving.end() == 0
+
+    def test_a_certificate_that_broke_leaves_the_old_one(self, tmp_path: Path, password_hash: str) -> None:
+        first = make_certificate(tmp_path)
+        tls = f'tls_certificate = "{tmp_path}/cert.pem"\ntls_key = "{tmp_path}/key.pem"\n'
+        config = write_config(tmp_path, password_hash, f"[managers.ftp]\nport = 0\n{tls}")
+        with Serving(tmp_path, "--config", config) as serving:
+            (tmp_path / "cert.pem").write_text("broken")
+            serving.send(signal.SIGHUP)
+            serving.wait_for_log("event=reloaded")
+            session, shown = log_in_by_tls(serving)
+            assert shown == first
+            session.quit()
+            assert "level=error" in serving.err
+            assert serving.end() == 0
 
     def test_a_file_with_mistakes_changes_nothing(self, tmp_path: Path, password_hash: str) -> None:
         config = write_config(tmp_path, password_hash)

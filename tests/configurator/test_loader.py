@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cloudalpha.configurator.configuration import Configuration
 from cloudalpha.configurator.loader import load, load_values
@@ -412,3 +416,87 @@ def test_described_values_are_effective_and_secrets_are_masked() -> None:
     for secret in ("correct", "horse", "battery", "staple"):
         assert secret not in str(described)
         assert secret not in repr(read(text, {"BUCKET": "staple"})).replace("bucket='staple'", "")
+
+
+NAMES = st.sampled_from(
+    [
+        "managers",
+        "services",
+        "accounts",
+        "users",
+        "log",
+        "defence",
+        "open_files",
+        "state_dir",
+        "stub",
+        "bucket",
+        "service",
+        "layers",
+        "tracing",
+        "mounts",
+        "port",
+        "host",
+        "a",
+        "alice",
+        "permissions",
+        "password_hash",
+        "/",
+        "home",
+        "expires",
+        "retry",
+    ]
+)
+VALUES = st.one_of(
+    st.sampled_from(
+        [
+            "bucket",
+            "memory",
+            "tracing",
+            "a:/",
+            "b",
+            "env:NOPE",
+            "file:/nope",
+            "all",
+            "",
+            "\x00",
+            "1h",
+            "5 GiB",
+            "::1",
+            "$argon2id$",
+        ]
+    ),
+    st.text(max_size=5),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.dates(),
+    st.datetimes(),
+    st.times(),
+)
+TABLES = st.recursive(
+    VALUES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(NAMES, TABLES, max_size=5))
+@example({"managers": {"stub": {"host": "\x00"}}, "users": {"alice": {"mounts": {"": ""}}}})
+@example({"accounts": {"": {"service": ["bucket"], "layers": [["tracing"]]}}})
+def test_whatever_the_file_says_there_is_a_configuration_or_a_list_of_mistakes(data: dict[str, Any]) -> None:
+    try:
+        configuration = load_values(data, "the.toml", environ={}, plug_ins=make_plug_ins())
+    except SettingError as error:
+        assert all(line.startswith("the.toml: ") and line.isprintable() for line in str(error).split("\n"))
+    else:
+        json.dumps(configuration.describe())
+
+
+@given(
+    st.dictionaries(st.text("ABCMNGERS_", max_size=20).map("CLOUDALPHA_{}".format), st.text(max_size=10), max_size=4)
+)
+def test_whatever_the_environment_says_too(environ: dict[str, str]) -> None:
+    try:
+        read(WHOLE, environ)
+    except SettingError as error:
+        assert all(line.startswith("environment CLOUDALPHA_") for line in str(error).split("\n"))
