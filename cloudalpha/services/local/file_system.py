@@ -279,10 +279,16 @@ def _remove_dir(place: Place) -> None:
 def _replace(old_place: Place, new_place: Place) -> None:
     """Rename a file over a file."""
     old, new = old_place.get_stat(), new_place.get_stat()
-    if old is not None and new is not None and os.path.samestat(old, new) and old.st_nlink > 1:
+    if old is not None and new is not None and os.path.samestat(old, new) and not _is_one_entry(old_place, new_place):
         os.unlink(old_place.name, dir_fd=old_place.dir_fd)  # two names of one file: rename(2) would leave both
     else:
         os.rename(old_place.name, new_place.name, src_dir_fd=old_place.dir_fd, dst_dir_fd=new_place.dir_fd)
+
+
+def _is_one_entry(place: Place, other: Place) -> bool:
+    """Whether two ways lead to one entry of one folder: through a link to the folder, or by letter case where the folder ignores that."""
+    same_name = paths.decode(place.name).casefold() == paths.decode(other.name).casefold()
+    return same_name and os.path.sameopenfile(place.dir_fd, other.dir_fd)
 
 
 def _set_dir_mode(place: Place, mode: int) -> None:

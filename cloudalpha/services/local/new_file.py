@@ -32,7 +32,11 @@ _ACL = "system.posix_acl_access"
 
 
 class LocalNewFile(NewFile):
-    """After an error of the storage the space is free at once, and every further call raises that error again."""
+    """After an error of the storage the space is free at once, and every further call raises that error again.
+
+    One error comes too late to leave the path as it was: when the disk does not confirm the folder after the file has its name. Then
+    `commit` raises, and nobody knows which of the two contents a power cut would leave; each is whole.
+    """
 
     def __init__(self, tree: Tree, path: str, options: WriteOptions) -> None:
         self.path = path

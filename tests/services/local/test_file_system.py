@@ -386,6 +386,17 @@ class TestMoving:
         file_system.rename("/a", "/b", overwrite=True)
         assert os.listdir(root) == ["b"]
 
+    def test_two_ways_to_one_name(self, file_system: LocalFileSystem, root: Path) -> None:
+        """Through a link to its folder a file is renamed to itself, which must not count as a second name to be dropped."""
+        (root / "folder").mkdir()
+        (root / "link").symlink_to("folder")
+        (root / "folder" / "a").write_bytes(b"x")
+        os.link(root / "folder" / "a", root / "elsewhere")
+        file_system.rename("/link/a", "/folder/a", overwrite=True)
+        with pytest.raises(AlreadyExistsFileSystemError):
+            file_system.rename("/link/a", "/folder/a")
+        assert (root / "folder" / "a").read_bytes() == b"x"
+
     @pytest.mark.root
     def test_across_devices(self, file_system: LocalFileSystem, root: Path, other_device: Path) -> None:
         """A mount point beneath the root: copied, then deleted."""

@@ -377,6 +377,26 @@ class TestFailures:
         file_system.write_all("/file", b"new")
         assert (root / "file").read_bytes() == b"new"
 
+    def test_folder_that_is_not_confirmed(
+        self, file_system: LocalFileSystem, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The client must not be told that it is stored."""
+        real = os.fsync
+
+        def fail(fd: int) -> None:
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise OSError(errno.EIO, "text")
+            real(fd)
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with file_system.create_new_file("/file") as new_file:
+            new_file.write(b"x")
+            for _ in range(2):
+                with pytest.raises(AccessFailedFileSystemError):
+                    new_file.commit()
+        assert list_disk(root) == ["file"]
+        assert list_unnamed() == []
+
     def test_short_writes(self, file_system: LocalFileSystem, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """write(2) may take less than it was given."""
         real = os.write
