@@ -7,6 +7,15 @@ from pathlib import Path
 
 KEY_EXCHANGES = ["mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org"]
 MACS = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"]
+HOST_KEY_ALGORITHMS = {
+    b"ssh-ed25519",
+    b"ecdsa-sha2-nistp256",
+    b"ecdsa-sha2-nistp384",
+    b"ecdsa-sha2-nistp521",
+    b"rsa-sha2-256",
+    b"rsa-sha2-512",
+}
+"""How a host key may sign: what a key could do beside these (SHA-1, private names) is not offered."""
 
 _AES_GCM = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"]
 _CHACHA = ["chacha20-poly1305@openssh.com"]

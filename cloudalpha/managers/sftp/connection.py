@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
+import asyncssh.packet
 
 from cloudalpha.exceptions import RefusedManagerError
 from cloudalpha.logs import log_event
@@ -23,6 +24,7 @@ from cloudalpha.manager import Session, Visit
 from cloudalpha.managers.sftp.certificates import describe_certificate
 from cloudalpha.managers.sftp.channel import Channel
 from cloudalpha.managers.sftp.errors import get_status
+from cloudalpha.managers.sftp.packets import string
 
 if TYPE_CHECKING:
     from cloudalpha.managers.sftp.hub import Hub
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("cloudalpha.managers.sftp")
 
 _MSG_IGNORE = 2
+_MSG_SERVICE_REQUEST = 5
+_MSG_SERVICE_ACCEPT = 6
 _MSG_KEXINIT = 20
 _MSG_NEWKEYS = 21
 _PIECE_BYTES = 64 * 1024
@@ -85,6 +89,7 @@ class Connection(asyncssh.SSHServerConnection):
         self._num_refused = 0
         self._needs_ignore: bool | None = None
         self._is_rekeying = False
+        self._has_log_in_service = False
         self._is_socket_full = False
         hub.connections.add(self)
 
@@ -139,6 +144,15 @@ class Connection(asyncssh.SSHServerConnection):
             self._is_rekeying = pkttype == _MSG_KEXINIT
             self.hub.loop.call_soon(self._regulate)
         super().send_packet(pkttype, *args, handler=handler)
+
+    def process_packet(self, pkttype: int, pktid: int, packet: asyncssh.packet.SSHPacket) -> bool | Awaitable[None]:
+        """Take the request for the log-in service again for each try, as paramiko sends it; AsyncSSH would disconnect."""
+        if pkttype == _MSG_SERVICE_REQUEST:
+            if self._has_log_in_service and self.get_extra_info("username") is None:
+                self.send_packet(_MSG_SERVICE_ACCEPT, string(packet.get_string()))
+                return True
+            self._has_log_in_service = True
+        return super().process_packet(pkttype, pktid, packet)
 
     def _check_needs_ignore(self) -> bool:
         if self._needs_ignore is None:

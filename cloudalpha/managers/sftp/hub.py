@@ -13,7 +13,7 @@ import asyncssh
 from cloudalpha.exceptions import ManagerError
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Gate, Session, Visit
-from cloudalpha.managers.sftp.algorithms import LEGACY_CIPHERS, LEGACY_KEY_EXCHANGES, LEGACY_MACS
+from cloudalpha.managers.sftp.algorithms import HOST_KEY_ALGORITHMS, LEGACY_CIPHERS, LEGACY_KEY_EXCHANGES, LEGACY_MACS
 from cloudalpha.managers.sftp.connection import Connection, Entry, Server
 from cloudalpha.managers.sftp.errors import get_status
 from cloudalpha.managers.sftp.scp import SCPTransfer
@@ -159,7 +159,7 @@ def make_options(
         ciphers = ciphers + LEGACY_CIPHERS
         macs = macs + LEGACY_MACS
     try:
-        return asyncssh.SSHServerConnectionOptions(
+        options = asyncssh.SSHServerConnectionOptions(
             server_factory=Server,
             server_version="CloudAlpha",
             server_host_keys=keys,
@@ -181,3 +181,7 @@ def make_options(
         )
     except ValueError as error:
         raise ManagerError(f"the SSH algorithms cannot be used: {error}") from error
+    if not settings.legacy_algorithms:
+        for algorithm in set(options.server_host_keys) - HOST_KEY_ALGORITHMS:
+            del options.server_host_keys[algorithm]
+    return options

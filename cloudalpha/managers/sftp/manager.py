@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ class SFTPManager(Manager):
             if self._hub is not None:
                 keys = load_host_keys(self.state_dir, self.settings.host_keys, self.settings.rsa_host_key)
                 self._hub.options = make_options(self.settings, keys, self.gate.log_in_timeout())
+                fingerprint = keys[0].get_fingerprint()
+                self._endpoints = [replace(endpoint, fingerprint=fingerprint) for endpoint in self._endpoints]
 
     def get_endpoints(self) -> list[Endpoint]:
         return list(self._endpoints)
