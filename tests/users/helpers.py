@@ -9,16 +9,20 @@ from typing import Any
 
 from cloudalpha.file_system import FileSystem
 from cloudalpha.layer import Layer
+from cloudalpha.manager import Session
 from cloudalpha.services.memory.file_system import MemoryFileSystem
 from cloudalpha.users.defence import DefenceOptions
 from cloudalpha.users.gate import Gatekeeper
 from cloudalpha.users.record import UserOptions
+from cloudalpha.users.visit import UserVisit
 
 # Hashes of "right", with the least work that the algorithms allow.
 RIGHT = "right"
 CHEAP_ARGON2 = "$argon2id$v=19$m=8,t=1,p=1$5fbwc/kRupRSu5L4YMZtuQ$uCIdkn9g9VX9JIrqs3S29Q"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICAhIiMkJSYnKCkqKywtLi8wMTIzNDU2Nzg5Ojs8PT4/"
+
+ADDRESS = "192.0.2.7"
 
 
 class Clock:
@@ -93,3 +97,15 @@ class GateUnderTest:
 def make_user(**options: Any) -> UserOptions:
     """A user with the password RIGHT and the key KEY, who sees the account `files`."""
     return UserOptions(**{"password_hash": CHEAP_ARGON2, "public_keys": [KEY], "mounts": {"/": "files:/"}} | options)
+
+
+def enter(under_test: GateUnderTest, address: str = ADDRESS, manager: str = "sftp") -> UserVisit:
+    """A connection that is let in."""
+    return under_test.gate.enter(manager, address, True)
+
+
+def log_in(under_test: GateUnderTest, name: str = "alice") -> tuple[UserVisit, Session]:
+    """A connection, logged in by KEY, and its session."""
+    visit = enter(under_test)
+    assert visit.check_public_key(name, KEY)
+    return visit, visit.open_session(name)
