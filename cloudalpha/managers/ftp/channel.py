@@ -6,21 +6,21 @@ import logging
 import re
 import select
 import socket
+import ssl
 import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from OpenSSL import SSL
 
 from cloudalpha import paths
 from cloudalpha.file_system_view import FileSystemView
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Session, Visit
 from cloudalpha.managers.ftp.dtp import ActiveConnector, DataConnection, PassiveListener, plain_address
-from cloudalpha.managers.ftp.engine import AsyncChat, IOLoop, TLS_FTPHandler
+from cloudalpha.managers.ftp.engine import AsyncChat, FTPHandler, IOLoop
 from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
 from cloudalpha.managers.ftp.listing import FACTS
 from cloudalpha.managers.ftp.settings import FTPSettings
+from cloudalpha.managers.ftp.tls_channel import TLSChannel
 from cloudalpha.managers.ftp.transfers import Transfer
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ COMMANDS: dict[str, Command] = {}
 """Verb -> its rules. Filled by the modules of commands, whose classes have a method `ftp_VERB` for each."""
 
 
-class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
+class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
     """The machinery of a session; `session.py` adds the commands. All of it runs in the session's own thread, but for `wake`."""
 
     timeout = 0  # pyftpdlib's timer; ours tells the log-in from the idle time
@@ -56,8 +56,9 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
         self.settings: FTPSettings = server.settings
         self.visit = visit
         self.session: Session | None = None
-        self._raw = sock
-        self._context: SSL.Context | None = None
+        self._context: ssl.SSLContext | None = None
+        self._pbsz = False
+        self._prot = server.implicit
         self._data: DataConnection | None = None
         self._data_failure: str | None = None
         self._listener: PassiveListener | None = None
@@ -79,7 +80,6 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
         self.hash_algorithm: str = self.settings.hash_algorithm
         super().__init__(sock, server, ioloop)
         self.client_host = plain_address(self.remote_ip)
-        self._prot = server.implicit
 
     @property
     def view(self) -> FileSystemView:
@@ -91,21 +91,28 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
     @property
     def is_encrypted(self) -> bool:
         """Whether TLS protects the control connection."""
-        return bool(self._ssl_established)
+        return self.is_established
 
     @property
     def protects_data(self) -> bool:
         """Whether data connections use TLS."""
         return bool(self._prot)
 
-    def get_context(self) -> SSL.Context:
+    def get_context(self) -> ssl.SSLContext:
         """The TLS context of this session, made when it is first needed."""
-        if self._context is None:
-            self._context = self.server.certificates.make_context()
-        return self._context
+        context = self._context
+        if context is None:
+            context = self._context = self.server.certificates.make_context()
+        return context
 
-    def get_ssl_context(self) -> None:
-        """pyftpdlib's way to a context shared by all; ours is `get_context`."""
+    def get_data_context(self) -> ssl.SSLContext:
+        """The TLS context of a data connection: the session's, but it issues no tickets (`tls_channel` says why)."""
+        if self.settings.tls_session_reuse == "off":
+            context: ssl.SSLContext = self.server.certificates.make_context()
+            return context  # of its own: there is nothing to resume
+        context = self.get_context()
+        context.num_tickets = 0
+        return context
 
     # The life of the connection
 
@@ -115,15 +122,15 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
             self.server.gate.log_in_timeout(), self.handle_timeout, _errback=self.handle_error
         )
         if self.server.implicit:
-            self.secure_connection(self.get_context())
+            self.secure(self.get_context())
         else:
             self.respond(f"220 {self.settings.banner}")
 
-    def handle_ssl_established(self) -> None:
+    def on_secured(self) -> None:
         if self.server.implicit:
             self.respond(f"220 {self.settings.banner}")
 
-    def handle_failed_ssl_handshake(self) -> None:
+    def on_handshake_failed(self) -> None:
         log_event(logger, "TLS handshake failed", logging.DEBUG, address=self.client_host)
         self.close()
 
@@ -148,7 +155,7 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
     def wake(self, how: int) -> None:
         """End the connection from another thread: the session's thread sees the end of its socket."""
         try:
-            self._raw.shutdown(how)
+            socket.socket.shutdown(self.socket, how)  # not SSLSocket's, which would end TLS under the other thread
         except OSError:
             log_event(logger, "already disconnected", logging.DEBUG, address=self.client_host)
 
@@ -156,7 +163,7 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
         """Send a last reply and close; what comes after is ignored."""
         if not self._ending:
             self._ending = True
-            if not self._ssl_accepting:
+            if not self.is_tls or self.is_established:
                 self.respond(reply)
             self.close_when_done()
             if not self._closed:
@@ -171,11 +178,7 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
     def close(self) -> None:
         if self._closed:
             return
-        try:
-            super().close()
-        except (OSError, SSL.Error):  # TLS could not say good-bye
-            self._error = True
-            super().close()
+        super().close()
         if self._timer is not None:
             self._timer.cancel()
         self._drop_data()
@@ -186,9 +189,9 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
 
     def handle_error(self) -> None:
         error = sys.exc_info()[1]
-        if not isinstance(error, OSError | SSL.Error):
+        if not isinstance(error, OSError):
             log_event(logger, "session failed", logging.ERROR, exc_info=error, address=self.client_host)
-        self._error = True
+        self.forget_tls()
         self.close()
 
     # Lines
@@ -373,7 +376,7 @@ class Channel(TLS_FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
                 return
             try:
                 self.handle_read_event()
-            except (OSError, SSL.Error):
+            except OSError:
                 self.handle_error()
 
     def get_transfer_status(self) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import random
 import socket
+import ssl
 import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from OpenSSL import SSL
-
 from cloudalpha.logs import log_event
-from cloudalpha.managers.ftp.engine import Acceptor, AsyncChat, Connector, SSLConnectionMixin
+from cloudalpha.managers.ftp.engine import Acceptor, AsyncChat, Connector
 from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
-from cloudalpha.managers.ftp.tls import is_resumed
+from cloudalpha.managers.ftp.tls_channel import TLSChannel
 from cloudalpha.managers.ftp.transfers import CHUNK, Transfer
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class _DataChannel(AsyncChat):  # type: ignore[misc]  # pyftpdlib is untyped
         raise AssertionError("a subclass says what follows")
 
 
-class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  # pyftpdlib is untyped
+class DataConnection(TLSChannel, _DataChannel):
     """One data connection. It ends in one of three ways, and the reply is sent when the socket is closed:
 
     - `_end`: the end is believable. The transfer is finished, which commits an upload.
@@ -56,16 +55,18 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
         self._refusal: str | None = None
         self._last_progress = -1
         super().__init__(sock, channel.ioloop)
-        self._raw = sock
         self.modify_ioloop_events(_NO_EVENTS)
         self._timer = self.ioloop.call_every(
             channel.settings.data_timeout, self._check_progress, _errback=self.handle_error
         )
         if channel.protects_data:
             self._wanted_io_events = _NO_EVENTS
-            self.secure_connection(channel.get_context())
-            self._ssl_want_read = True
-            self.modify_ioloop_events(self.ioloop.READ)
+            self.secure(channel.get_data_context())
+
+    says_good_bye_patiently = True
+
+    def log(self, message: str) -> None:
+        """asyncore's way to write to the terminal."""
 
     # What the channel asks
 
@@ -84,10 +85,10 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
 
     def abandon(self) -> None:
         """Close at once and discard the transfer; the client must see that this is not the end: RST, and no TLS good-bye."""
-        self._error = True
+        self.forget_tls()
         if not self._closed:
-            self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        _DataChannel.close(self)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.close()
 
     def get_num_bytes(self) -> int:
         """How many bytes the transfer has moved."""
@@ -118,7 +119,7 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
     def handle_write(self) -> None:
         if self._transfer is None or self._transfer.receives or self._ended:
             return
-        if self._transfer.native is not None and not self._ssl_requested:
+        if self._transfer.native is not None and not self.is_tls:
             self._send_native(self._transfer)
         else:
             self._send_chunks(self._transfer)
@@ -130,13 +131,13 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
 
     def handle_error(self) -> None:
         error = sys.exc_info()[1] or RuntimeError("an error without an exception")
-        if isinstance(error, OSError | SSL.Error):
+        if isinstance(error, OSError):
             self.handle_close()
         else:
             self.fail(error)
 
-    def handle_ssl_established(self) -> None:
-        if self._channel.settings.tls_session_reuse == "required" and not is_resumed(self.socket):
+    def on_secured(self) -> None:
+        if self._channel.settings.tls_session_reuse == "required" and not self.socket.session_reused:
             self._refusal = "522 The data connection must resume the TLS session of the control connection."
         if self._transfer is None:
             self._wanted_io_events = _NO_EVENTS
@@ -144,7 +145,7 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
         else:
             self.start(self._transfer)
 
-    def handle_failed_ssl_handshake(self) -> None:
+    def on_handshake_failed(self) -> None:
         self._refusal = "522 The TLS handshake of the data connection failed."
         self.fail(Refusal(self._refusal))
 
@@ -168,15 +169,15 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
     # Inside
 
     def _set_events(self) -> None:
-        if self._ssl_requested and not self._ssl_established:
+        if self.is_tls and not self.is_established:
             return
         receives = self._transfer is not None and self._transfer.receives
         self._wanted_io_events = self.ioloop.READ if receives else self.ioloop.WRITE
         self.modify_ioloop_events(self._wanted_io_events)
 
     def _receive(self) -> tuple[bytes, bool]:
-        """Bytes, at most CHUNK, and whether they are the last: FIN, or with TLS the client's close_notify. Raises OSError, SSL.Error."""
-        if self._ssl_requested:
+        """Bytes, at most CHUNK, and whether they are the last: FIN, or with TLS the client's close_notify. Raises OSError."""
+        if self.is_tls:
             return self._receive_records()
         try:
             data = self.socket.recv(CHUNK)
@@ -189,13 +190,14 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
         size = 0
         try:
             while size < CHUNK:
-                records.append(self.socket.recv(_RECORD))
-                size += len(records[-1])
-        except SSL.WantReadError:
+                record = self.socket.recv(_RECORD)
+                if not record:
+                    return b"".join(records), True
+                records.append(record)
+                size += len(record)
+        except ssl.SSLWantReadError:
             pass
-        except SSL.ZeroReturnError:
-            return b"".join(records), True
-        except (SSL.Error, OSError):
+        except OSError:
             if not records:
                 raise
         return b"".join(records), False
@@ -222,10 +224,7 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
                     return
             try:
                 num_bytes = self.socket.send(self._unsent)
-            except (BlockingIOError, SSL.WantWriteError):
-                return
-            except SSL.WantReadError:
-                self._ssl_want_read = True
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 return
             self._unsent = self._unsent[num_bytes:]
             sent += num_bytes
@@ -241,7 +240,8 @@ class DataConnection(SSLConnectionMixin, _DataChannel):  # type: ignore[misc]  #
 
     def _check_progress(self) -> None:
         if self._ended:  # the client does not take TLS's good-bye
-            _DataChannel.close(self)
+            self.forget_tls()
+            self.close()
         elif self.get_num_bytes() == self._last_progress:
             self.fail(Refusal("426 The transfer stood still for too long."))
         else:

@@ -7,8 +7,7 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # asyncore and asynchat, in Python 3.11
     from pyftpdlib.exceptions import _RetryError as RetryError  # type: ignore[import-untyped]
-    from pyftpdlib.handlers.ftps.control import TLS_FTPHandler  # type: ignore[import-untyped]
-    from pyftpdlib.handlers.ftps.ssl import SSLConnectionMixin  # type: ignore[import-untyped]
+    from pyftpdlib.handlers.ftp.control import FTPHandler  # type: ignore[import-untyped]
     from pyftpdlib.ioloop import Acceptor, AsyncChat, Connector, IOLoop  # type: ignore[import-untyped]
 
-__all__ = ["Acceptor", "AsyncChat", "Connector", "IOLoop", "RetryError", "SSLConnectionMixin", "TLS_FTPHandler"]
+__all__ = ["Acceptor", "AsyncChat", "Connector", "FTPHandler", "IOLoop", "RetryError"]

@@ -22,8 +22,6 @@ COMMANDS.update(
 class LogInCommands(Channel):
     """Who the client is, and what protects the connection."""
 
-    _pbsz: bool
-
     def ftp_USER(self, name: str) -> None:
         self._check_encryption()
         if self.session is not None:
@@ -79,7 +77,7 @@ class LogInCommands(Channel):
         if self.producer_fifo:
             self.close()
         else:
-            self.secure_connection(context)
+            self.secure(context)
 
     def ftp_PBSZ(self, size: str) -> None:
         if not self.is_encrypted:

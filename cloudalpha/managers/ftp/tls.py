@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,16 +12,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
-from OpenSSL import SSL
 
 from cloudalpha.exceptions import ManagerError
 from cloudalpha.managers.ftp.settings import FTPSettings
 
-_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
-_SESSION_SECONDS = 24 * 3600
-_MODE_ENABLE_PARTIAL_WRITE = 1
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class Certificates:
@@ -30,7 +26,7 @@ class Certificates:
     def __init__(self, settings: FTPSettings, state_dir: Path) -> None:
         self._settings = settings
         self._state_dir = state_dir
-        self._pair: tuple[list[x509.Certificate], PrivateKeyTypes] | None = None
+        self._descriptor = -1
         self.fingerprint = ""
 
     def load(self) -> None:
@@ -42,61 +38,54 @@ class Certificates:
             if not certificate.exists():
                 _make_self_signed(certificate, self._settings.host)
         try:
-            text = certificate.read_bytes()
-            chain = x509.load_pem_x509_certificates(text)
-            private_key = serialization.load_pem_private_key(key.read_bytes(), None)
+            chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+            text = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain) + key.read_bytes()
+        except ValueError as error:
+            raise ManagerError(f"the TLS certificate is not valid PEM: {certificate.name}") from error
         except OSError as error:
             raise ManagerError(f"the TLS certificate cannot be read: {certificate.name}: {error.strerror}") from error
-        except (ValueError, TypeError) as error:
-            raise ManagerError(f"the TLS certificate or its key is not valid PEM: {certificate.name}") from error
-        previous, self._pair = self._pair, (chain, private_key)
+        previous, self._descriptor = self._descriptor, _keep(text)
         try:
             self.make_context()
-        except (SSL.Error, TypeError, ValueError) as error:
-            self._pair = previous
+        except (OSError, ValueError) as error:
+            os.close(self._descriptor)
+            self._descriptor = previous
             raise ManagerError(
                 f"the TLS certificate, its key or client_ca cannot be used: {certificate.name}"
             ) from error
+        if previous >= 0:
+            os.close(previous)
         self.fingerprint = "SHA256:" + chain[0].fingerprint(hashes.SHA256()).hex(":").upper()
 
-    def make_context(self) -> SSL.Context:
+    def make_context(self) -> ssl.SSLContext:
         """A context for one session and its data connections. Not shared, so that a resumed TLS session is proof of the same FTP session."""
-        if self._pair is None:
-            raise ManagerError("no TLS certificate is loaded")
-        chain, private_key = self._pair
-        context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        context.set_cipher_list(_CIPHERS)
-        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
-        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-        context.clear_mode(_MODE_ENABLE_PARTIAL_WRITE)  # one call writes a whole chunk, not one record of 16 KiB
-        context.use_certificate(chain[0])
-        for certificate in chain[1:]:
-            context.add_extra_chain_cert(certificate)
-        context.use_privatekey(private_key)  # type: ignore[arg-type]  # an unsuitable kind is refused there
-        context.check_privatekey()
-        context.set_alpn_select_callback(_choose_protocol)
-        context.set_session_id(hashlib.sha256(b"cloudalpha ftp").digest())
-        context.set_timeout(_SESSION_SECONDS)
-        if self._settings.tls_session_reuse == "off":
-            context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-            context.set_options(SSL.OP_NO_TICKET)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(_CIPHERS)
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.load_cert_chain(f"/proc/self/fd/{self._descriptor}", password=_refuse_encrypted)
+        context.set_alpn_protocols(["ftp"])
         if self._settings.client_ca is not None:
-            context.load_verify_locations(os.fspath(self._settings.client_ca))
-            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+            context.load_verify_locations(self._settings.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
+    def close(self) -> None:
+        """Forget the key."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
-def is_resumed(connection: SSL.Connection) -> bool:
-    """Whether a connection's handshake resumed a session of its context."""
-    return bool(SSL._lib.SSL_session_reused(connection._ssl))  # type: ignore[attr-defined]  # pyOpenSSL wraps everything but this
+
+def _keep(text: bytes) -> int:
+    """A file in memory: Python's `ssl` loads keys from files alone, and what was found good must not change before the next `load`."""
+    descriptor = os.memfd_create("certificate")
+    os.write(descriptor, text)
+    return descriptor
 
 
-def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
-    """ALPN: `ftp`, or an alert, so that nobody is led here who means another protocol (ALPACA)."""
-    if b"ftp" in offered:
-        return b"ftp"
-    raise SSL.Error("no application protocol in common")
+def _refuse_encrypted() -> str:
+    raise ValueError("the private key is encrypted")
 
 
 def _make_self_signed(path: Path, host: str) -> None:
