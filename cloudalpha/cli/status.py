@@ -53,15 +53,15 @@ def print_status(
 
 
 def _find_state_dirs(config: Path | None) -> list[Path]:
-    """Where gateways may keep their status: the configuration's state folder; without a configuration, the demo's too."""
+    """Where gateways keep their status: the configuration's state folder, and, unless one configuration is named, the demo's."""
     from cloudalpha.configurator.loader import load
     from cloudalpha.configurator.values import find_file
     from cloudalpha.data_store import get_default_state_dir
 
+    default = get_default_state_dir()
     file = config or find_file()
-    if file is not None:
-        return [load(file).state_dir]
-    return [get_default_state_dir()]
+    folders = [load(file).state_dir if file is not None else default]
+    return folders if config is not None else [*folders, default / "demo"]
 
 
 def _print_status(status: dict[str, Any]) -> None:

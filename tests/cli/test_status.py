@@ -10,6 +10,7 @@ import pytest
 
 from cloudalpha.configurator.status import StatusServer
 from tests.cli.command_line import CommandLine
+from tests.cli.serving import Serving
 
 STATUS: dict[str, Any] = {
     "pid": 4711,
@@ -20,7 +21,7 @@ STATUS: dict[str, Any] = {
         {"name": "sftp", "state": "running", "error": None, "endpoints": ["sftp://127.0.0.1:2222"], "sessions": 0},
     ],
     "accounts": [{"name": "photos", "service": "local", "layers": [], "state": "connected", "error": None}],
-    "sessions": [{"id": "1", "user": "alice", "manager": "ftp", "address": "127.0.0.1"}],
+    "sessions": [{"id": "1", "user_name": "alice", "manager": "ftp", "address": "127.0.0.1"}],
 }
 
 
@@ -41,7 +42,7 @@ def status(cli: CommandLine) -> Iterator[dict[str, Any]]:
 
 
 def test_nothing_runs(cli: CommandLine) -> None:
-    outcome = cli.run("status", code=1)
+    outcome = cli.run("status", "--config", cli.config, code=1)
     assert outcome.err == f"cloudalpha: no gateway runs with the state folder {cli.folder / 'state'}\n"
     assert cli.run("status", "--json", code=1).json() == []
 
@@ -61,5 +62,21 @@ def test_what_failed_is_shown_with_its_reason(cli: CommandLine, status: dict[str
 
 
 def test_what_a_client_sent_cannot_steer_the_terminal(cli: CommandLine, status: dict[str, Any]) -> None:
-    status["sessions"] = [{"id": "1", "user": "\x1b[2J", "manager": "ftp"}]
+    status["sessions"] = [{"id": "1", "user_name": "\x1b[2J", "manager": "ftp"}]
     assert "\x1b" not in cli.run("status").out
+
+
+def test_the_demo_is_found_without_a_configuration(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Serving(cli.folder, cli.root, "--ftp-port", "0", "--sftp-port", "0") as serving:
+        monkeypatch.setenv("XDG_STATE_HOME", str(serving.state_dir))
+        with serving.ftp():
+            [status] = cli.run("status", "--json").json()
+            out = cli.run("status").out
+        assert status["pid"] == serving.process.pid
+        assert {manager["name"]: manager["state"] for manager in status["managers"]} == {
+            "ftp": "running",
+            "sftp": "running",
+        }
+        assert [session["user_name"] for session in status["sessions"]] == ["demo"]
+        assert f"ftp://127.0.0.1:{serving.get_port('ftp')}" in out
+    assert "no gateway runs" in cli.run("status", code=1).err
