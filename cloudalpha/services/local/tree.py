@@ -22,6 +22,7 @@ class Tree:
 
     fsync: whether contents, and the folders that name them, are on the disk before a call returns.
     file_mode, dir_mode: permissions of what is made; None leaves them to the umask.
+    has_unnamed: whether a file may be written before it has a name.
     """
 
     def __init__(
