@@ -15,6 +15,8 @@ from cloudalpha.exceptions import CloudAlphaError
 COMMAND_MODULES = ("serve", "init", "config", "plugins", "users", "accounts", "files", "shell", "status")
 """The modules of this package that have `register(app)`, in the order of `cloudalpha --help`."""
 
+_INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
+
 
 def make_app() -> typer.Typer:
     """The application with every command."""
@@ -42,10 +44,12 @@ def run(args: list[str]) -> int:
     """Run the command line and return its exit code. Errors are one line each on stderr."""
     try:
         code = make_app()(args, prog_name="cloudalpha", standalone_mode=False)
-        return code if isinstance(code, int) else EXIT_DONE
+        if code != _INTERRUPTED:
+            return code if isinstance(code, int) else EXIT_DONE
+        print_line("cloudalpha: stopped", error=True)
     except typer.TyperException as error:
         return _report_usage(error)
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
         print_line("cloudalpha: stopped", error=True)
     except CloudAlphaError as error:
         for line in str(error).splitlines() or [type(error).__name__]:

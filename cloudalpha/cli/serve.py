@@ -16,37 +16,39 @@ DEFAULT_FTP_PORT = 2121
 DEFAULT_SFTP_PORT = 2222
 
 
+DirectoryArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[DIR]", help="Serve this folder as a demo, without a configuration file.", show_default=False
+    ),
+]
+FTPPortOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65535, metavar="PORT", help=f"FTP port of the demo, {DEFAULT_FTP_PORT} by default; 0 = any free one."
+    ),
+]
+SFTPPortOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        metavar="PORT",
+        help=f"SFTP port of the demo, {DEFAULT_SFTP_PORT} by default; 0 = any free one.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("serve")(serve)
 
 
 def serve(
-    directory: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[DIR]", help="Serve this folder as a demo, without a configuration file.", show_default=False
-        ),
-    ] = None,
+    directory: DirectoryArgument = None,
     config: ConfigOption = None,
-    ftp_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help=f"FTP port of the demo, {DEFAULT_FTP_PORT} by default; 0 = any free one.",
-        ),
-    ] = None,
-    sftp_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help=f"SFTP port of the demo, {DEFAULT_SFTP_PORT} by default; 0 = any free one.",
-        ),
-    ] = None,
+    ftp_port: FTPPortOption = None,
+    sftp_port: SFTPPortOption = None,
 ) -> None:
     """Start every manager of the configuration file, and run until SIGTERM or SIGINT.
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import ftplib
+import io
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import paramiko
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from cloudalpha.testing.waiting import wait_until
 
 PASSWORD = "correct-horse-battery"
+ANY_PORTS = ("--ftp-port", "0", "--sftp-port", "0")
 
 
 class Serving:
@@ -124,3 +134,76 @@ class Serving:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
+
+
+def write_config(folder: Path, password_hash: str, text: str = "", users: tuple[str, ...] = ("alice",)) -> Path:
+    """A file with both managers, one account and some users; `text` goes to the top."""
+    (folder / "files").mkdir(exist_ok=True)
+    config = folder / "config.toml"
+    config.write_text(
+        f'{text}\n[accounts.files]\nservice = "local"\nroot = "{folder}/files"\n'
+        + ("[managers.ftp]\nport = 0\n" if "[managers.ftp]" not in text else "")
+        + ("[managers.sftp]\nport = 0\n" if "[managers.sftp]" not in text else "")
+        + "".join(
+            f'[users.{user}]\npassword_hash = "{password_hash}"\nmounts = {{ "/" = "files:/" }}\n' for user in users
+        )
+    )
+    return config
+
+
+def use_both(serving: Serving, user: str = "demo") -> None:
+    """A file up by each protocol, and down by the other."""
+    ftp = serving.ftp(user)
+    ftp.storbinary("STOR by-ftp", io.BytesIO(b"from ftp"))
+    with serving.sftp(user) as sftp:
+        with sftp.open("by-ftp") as file:
+            assert file.read() == b"from ftp"
+        with sftp.open("by-sftp", "w") as file:
+            file.write(b"from sftp")
+    content = io.BytesIO()
+    ftp.retrbinary("RETR by-sftp", content.write)
+    assert content.getvalue() == b"from sftp"
+    ftp.quit()
+
+
+def hold_upload(serving: Serving, name: str = "held", user: str = "demo") -> tuple[ftplib.FTP, socket.socket]:
+    """An upload that has begun and does not go on."""
+    ftp = serving.ftp(user)
+    ftp.voidcmd("TYPE I")
+    data = ftp.transfercmd(f"STOR {name}")
+    data.sendall(b"first half ")
+    return ftp, data
+
+
+def make_certificate(folder: Path) -> bytes:
+    """A self-signed certificate in cert.pem and key.pem; returns it in DER."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+    certificate = builder.not_valid_after(datetime(2100, 1, 1, tzinfo=UTC)).sign(key, hashes.SHA256())
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "key.pem").chmod(0o600)
+    return certificate.public_bytes(Encoding.DER)
+
+
+def log_in_by_tls(serving: Serving) -> tuple[ftplib.FTP_TLS, bytes]:
+    """A client that is logged in, and the certificate that it was shown."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = ftplib.FTP_TLS(context=context, timeout=20)  # noqa: S321 - FTP is what is tested
+    client.connect("127.0.0.1", serving.get_port("ftp"))
+    client.login("alice", PASSWORD)
+    assert isinstance(client.sock, ssl.SSLSocket)
+    return client, client.sock.getpeercert(True) or b""
+
+
+def is_refused(port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(5)
+        try:
+            client.connect(("127.0.0.1", port))
+            return client.recv(100) == b""
+        except OSError:
+            return True

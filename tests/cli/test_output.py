@@ -69,7 +69,7 @@ def test_fail_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
         (SettingError("one\ntwo"), 1, "cloudalpha: one\ncloudalpha: two\n"),
         (PermissionError(13, "Permission denied", "/x"), 1, "cloudalpha: /x: Permission denied\n"),
         (OSError(5, "Input/output error"), 1, "cloudalpha: the system: Input/output error\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 1, "cloudalpha: stopped\n"),
         (typer.Abort(), 1, "cloudalpha: stopped\n"),
         (typer.BadParameter("wrong"), 2, "cloudalpha: Invalid value: wrong; see `cloudalpha --help`\n"),
         (typer.Exit(5), 5, ""),
