@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from cloudalpha.users.gate import Gatekeeper
 
 _logger = logging.getLogger("cloudalpha.gate")
-_UNKNOWN_KEY_POINTS = 0.1  # an agent offers all its keys: most of them are wrong, and none can be guessed
+_UNKNOWN_KEY_POINTS = 0.1  # an agent offers all its keys: most are wrong, and none can be guessed; counted only when nobody logs in after all
+_MAX_UNKNOWN_KEYS = 50
 _MAX_LOGGED_NAME = 64
 
 P = ParamSpec("P")
@@ -74,6 +75,7 @@ class UserVisit(Visit):
         self._user: UserOptions | None = None  # the record by which the factors were proven
         self._factors: frozenset[Factor] = frozenset()
         self._num_failures = 0
+        self._num_unknown_keys = 0
         self._sessions: dict[str, Session] = {}
         self._num_sessions = 0  # those being opened among them
 
@@ -173,6 +175,7 @@ class UserVisit(Visit):
                     log_event(
                         _logger, "close_failed", logging.ERROR, exc_info=error, session=session.id, **self.log_fields
                     )
+            self._count_unknown_keys()
         finally:
             self._place.leave()
 
@@ -209,6 +212,8 @@ class UserVisit(Visit):
         """Whether nothing is checked any more in this visit."""
         if self._closed.is_set() or self._num_failures >= self._gate.options.max_tries:
             return True
+        if self._num_unknown_keys >= _MAX_UNKNOWN_KEYS:
+            return True
         return not self._place.is_trusted and self._gate.defence.is_banned(self._place.origin)
 
     def _may_try(self, user_name: str) -> bool:
@@ -244,15 +249,21 @@ class UserVisit(Visit):
         is_password = factor is Factor.PASSWORD
         with self._lock:
             self._num_failures += is_password
+            self._num_unknown_keys += not is_password
         fields = {"user": _escape(user_name), "method": factor.value, "reason": reason} | self.log_fields
         if public_key is not None:
             fields["key"] = _get_fingerprint(public_key)
         log_event(_logger, "log_in_failed", logging.INFO if is_password else logging.DEBUG, **fields)
-        if self._place.is_trusted:
+        if self._place.is_trusted or not is_password:
             return 0.0
-        if is_password:
-            return self._gate.defence.add_failure(self._place.origin, _shorten(user_name))
-        return self._gate.defence.add_failure(self._place.origin, None, _UNKNOWN_KEY_POINTS)
+        return self._gate.defence.add_failure(self._place.origin, _shorten(user_name))
+
+    def _count_unknown_keys(self) -> None:
+        """Once, at the end of the visit."""
+        with self._lock:
+            num_keys, self._num_unknown_keys = self._num_unknown_keys, 0
+        if num_keys and not self._place.is_authenticated and not self._place.is_trusted:
+            self._gate.defence.add_failure(self._place.origin, None, num_keys * _UNKNOWN_KEY_POINTS)
 
 
 def _shorten(user_name: str) -> str:

@@ -83,18 +83,27 @@ def test_tries_in_one_connection_are_bounded() -> None:
     assert enter(under_test).check_password("alice", RIGHT)
 
 
-def test_agent_full_of_keys_is_no_attack(under_test: GateUnderTest) -> None:
-    visit = enter(under_test)
-    for _ in range(20):
-        assert not visit.check_public_key("alice", OTHER_KEY, proven=False)
-    assert visit.check_public_key("alice", KEY)
+def test_agent_full_of_keys_is_no_attack() -> None:
+    under_test = GateUnderTest({"alice": make_user()}, ban_threshold=3)
+    for _ in range(100):
+        visit = enter(under_test)
+        for _ in range(20):
+            assert not visit.check_public_key("alice", OTHER_KEY, proven=False)
+        assert visit.check_public_key("alice", KEY)
+        visit.close()
     assert not under_test.pauses.seconds  # keys are asked for on event loops
+    assert not under_test.gate.defence.get_bans()
 
 
-def test_flood_of_keys_is_one(under_test: GateUnderTest) -> None:
-    visit = enter(under_test)
-    for _ in range(101):
-        visit.check_public_key("alice", OTHER_KEY, proven=False)
+def test_flood_of_keys_is_one() -> None:
+    under_test = GateUnderTest({"alice": make_user()}, ban_threshold=10)
+    for _ in range(2):
+        visit = enter(under_test)
+        for _ in range(60):
+            assert not visit.check_public_key("alice", OTHER_KEY, proven=False)
+        assert not visit.check_public_key("alice", KEY)
+        for _ in range(2):
+            visit.close()
     with pytest.raises(RefusedManagerError):
         enter(under_test)
 
