@@ -5,8 +5,12 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-KEY_EXCHANGES = ["mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org"]
-MACS = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"]
+KEY_EXCHANGES = ["mlkem768x25519-sha256", "curve25519-sha256"]
+MACS = [
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+]  # the last for libssh2 1.10: curl
 HOST_KEY_ALGORITHMS = {
     b"ssh-ed25519",
     b"ecdsa-sha2-nistp256",
@@ -21,9 +25,14 @@ _AES_GCM = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"]
 _CHACHA = ["chacha20-poly1305@openssh.com"]
 _AES_CTR = ["aes256-ctr", "aes128-ctr"]
 
-LEGACY_KEY_EXCHANGES = ["ecdh-sha2-nistp256", "diffie-hellman-group14-sha256", "diffie-hellman-group14-sha1"]
+LEGACY_KEY_EXCHANGES = [
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "diffie-hellman-group14-sha256",
+    "diffie-hellman-group14-sha1",
+]
 LEGACY_CIPHERS = ["aes192-ctr", "aes256-cbc", "aes128-cbc"]
-LEGACY_MACS = ["hmac-sha2-256", "hmac-sha2-512", "hmac-sha1"]
+LEGACY_MACS = ["hmac-sha2-512", "hmac-sha1"]
 
 
 @cache

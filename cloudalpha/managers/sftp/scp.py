@@ -80,7 +80,7 @@ class SCPTransfer:
             runner = _Sink if self._command.is_sink else _Source
             self._pipe.finish(runner(self._pipe, self._view, self._command).run())
         except PipeLostError:
-            pass  # nobody is left to tell
+            self._pipe.finish(1)  # the client may have ended in the middle and still wait for the channel's end
         except Exception as error:  # noqa: BLE001 - get_status logs what nobody foresaw
             self.refuse(get_status(error)[1])
         finally:

@@ -40,7 +40,7 @@ _TURN_BYTES = 2 * 1024 * 1024  # one session's replies and data before the event
 
 _LENGTH = struct.Struct(">I")
 _HEAD = struct.Struct(">IBI")
-_READ = struct.Struct(">IIQI")  # a READ or the start of a WRITE whose handle has the 4 bytes that ours have
+_TRANSFER = struct.Struct(">IIQI")  # a READ or the start of a WRITE whose handle has the 4 bytes that ours have
 
 
 class SFTPSession:
@@ -209,9 +209,12 @@ class SFTPSession:
         answer = VERSION.to_bytes(4, "big") + b"".join(string(name) + string(data) for name, data in OFFERED)
         self._reply((len(answer) + 1).to_bytes(4, "big") + bytes((Kind.VERSION,)) + answer)
 
+    def _unpack_transfer(self, start: int) -> tuple[int, int, int, int]:
+        return _TRANSFER.unpack_from(self._received, start + 9)
+
     def _try_read(self, request_id: int, start: int) -> int | None:
         """Answer a READ from what is in memory; None when it must go the long way."""
-        handle_length, name, offset, num_bytes = _READ.unpack_from(self._received, start + 9)
+        handle_length, name, offset, num_bytes = self._unpack_transfer(start)
         if handle_length != 4 or offset > MAX_OFFSET:
             return None
         handle = self._handles.get_file(name.to_bytes(4, "big"))
@@ -225,7 +228,7 @@ class SFTPSession:
 
     def _try_write(self, request_id: int, start: int, end: int) -> int | None:
         """Put a WRITE into a buffer; None when it must go the long way."""
-        handle_length, name, offset, num_bytes = _READ.unpack_from(self._received, start + 9)
+        handle_length, name, offset, num_bytes = self._unpack_transfer(start)
         data_start = start + 29
         if handle_length != 4 or num_bytes > end - data_start or offset > MAX_OFFSET - num_bytes:
             return None
@@ -234,11 +237,14 @@ class SFTPSession:
             return None
         with memoryview(self._received) as view:
             data = bytes(view[data_start : data_start + num_bytes])
-        if handle.lane.is_free_for_write(offset) and handle.file.try_write_at(offset, data):
+        lane = handle.lane
+        is_taken = lane.is_free_for_write(offset) and handle.file.try_write_at(offset, data)
+        if is_taken and not lane.is_busy:
             self._reply(make_ok(request_id))
+        elif is_taken:  # OpenSSH's scp cuts the file where the answers to its writes leave their order
+            self._add(lane, Request(request_id, make_ok, 0), offset + num_bytes)
         else:
-            job = _make_write_job(handle, offset, data)
-            self._add(handle.lane, Request(request_id, job, num_bytes), offset + num_bytes)
+            self._add(lane, Request(request_id, _make_write_job(handle, offset, data), num_bytes), offset + num_bytes)
         return num_bytes
 
     def _start(self, request_id: int, kind: int, reader: Reader) -> None:
@@ -266,7 +272,13 @@ class SFTPSession:
         self._run_lane(lane)
 
     def _run_lane(self, lane: Lane) -> None:
-        if lane.waiting and not lane.is_running:
+        if lane.is_running:
+            return
+        while lane.waiting and lane.waiting[0].job is make_ok:  # done already; only its turn had to come
+            request = lane.waiting.popleft()
+            self._count(request, -1)
+            self._reply(make_ok(request.id))
+        if lane.waiting:
             lane.is_running = True
             requests = list(lane.waiting)
             lane.waiting.clear()

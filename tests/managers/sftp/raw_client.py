@@ -79,10 +79,10 @@ NO_ATTRS = uint32(0)
 
 
 class RawClient:
-    def __init__(self, port: int, user_name: str = "demo", password: str = "secret", version: int | None = 3) -> None:
+    def __init__(self, port: int, version: int | None = 3) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.transport = paramiko.Transport(self.socket)
-        self.transport.connect(username=user_name, password=password)
+        self.transport.connect(username="demo", password="secret")
         self.channel = self.transport.open_session(timeout=TIMEOUT)
         self.channel.settimeout(TIMEOUT)
         self.channel.invoke_subsystem("sftp")

@@ -134,7 +134,15 @@ def test_sftp_resume(sftp: Run, files: MemoryFileSystem, tmp_path: Path) -> None
 def test_sftp_commands(sftp: Run, files: MemoryFileSystem, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     done = sftp(
-        "pwd", "mkdir d", "cd d", "put file", "rename file other", "cp other third", "chmod 600 other", "ls -la", "df -h"
+        "pwd",
+        "mkdir d",
+        "cd d",
+        "put file",
+        "rename file other",
+        "cp other third",
+        "chmod 600 other",
+        "ls -la",
+        "df -h",
     )
     assert done.returncode == 0, done.stderr
     assert "Remote working directory: /\n" in done.stdout
@@ -178,7 +186,6 @@ def test_scp_single_files(scp: Run, files: MemoryFileSystem, tmp_path: Path, mod
     for refused in (
         (mode, "remote:/none", "x"),
         (mode, "remote:/folder", "x"),
-        (mode, "a.txt", "b.txt", "remote:/none"),
         (mode, "a.txt", "remote:/none/none"),
     ):
         assert scp(*refused).returncode != 0, refused
@@ -205,7 +212,9 @@ def test_killed_scp_publishes_nothing(
     files.write_all("/file", b"old content")
     (tmp_path / "file").write_bytes(bytes(50_000_000))
     command = ["scp", "-O", "-l", "8000", *get_options(user_key), "-P", str(manager.get_endpoints()[0].port)]
-    with subprocess.Popen([*command, "file", "demo@127.0.0.1:/file"], cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*command, "file", "demo@127.0.0.1:/file"], cwd=tmp_path, stderr=subprocess.DEVNULL
+    ) as process:
         try:
             wait_until(lambda: gate.visits and gate.visits[0].sessions)
             view = gate.visits[0].sessions[0].view
@@ -217,11 +226,26 @@ def test_killed_scp_publishes_nothing(
     assert [entry.name for entry in files.list_dir("/")] == ["file"]
 
 
+@pytest.mark.needs("scp")
+@pytest.mark.parametrize("mode", ["-O", "-s"])
+def test_scp_large_file(scp: Run, files: MemoryFileSystem, tmp_path: Path, mode: str) -> None:
+    """Many buffers' worth. OpenSSH's scp truncates what it has sent where the answers to its writes come out of order."""
+    content = random.Random(6).randbytes(20_000_000)
+    (tmp_path / "file").write_bytes(content)
+    for _ in range(3):
+        assert scp(mode, "file", "remote:/file").returncode == 0
+        assert files.get_size("/file") == len(content)
+        assert files.read_all("/file") == content
+        files.delete("/file")
+
+
 @pytest.mark.needs("psftp")
 def test_psftp(manager: SFTPManager, files: MemoryFileSystem, tmp_path: Path) -> None:
     content = random.Random(3).randbytes(1_000_000)
     (tmp_path / "file").write_bytes(content)
-    (tmp_path / "commands").write_text("mkdir d\ncd d\nput file\nls\nreput file\nmv file other\nget other back\nrm other\n")
+    (tmp_path / "commands").write_text(
+        "mkdir d\ncd d\nput file\nls\nreput file\nmv file other\nget other back\nrm other\n"
+    )
     endpoint = manager.get_endpoints()[0]
     assert endpoint.fingerprint is not None
     command = ["psftp", "-batch", "-P", str(endpoint.port), "-pw", "secret", "-hostkey", endpoint.fingerprint]
@@ -247,7 +271,9 @@ def test_curl(manager: SFTPManager, files: MemoryFileSystem, tmp_path: Path, use
     assert down.stdout == content
     listed = subprocess.run([*command, f"{url}/d/"], capture_output=True, text=True, timeout=100)
     assert "file" in listed.stdout
-    scp = subprocess.run([*command, f"scp://127.0.0.1:{url.rpartition(':')[2]}/d/file"], capture_output=True, timeout=100)
+    scp = subprocess.run(
+        [*command, f"scp://127.0.0.1:{url.rpartition(':')[2]}/d/file"], capture_output=True, timeout=100
+    )
     assert scp.stdout == content
 
 
@@ -266,7 +292,7 @@ def test_asyncssh(manager: SFTPManager, files: MemoryFileSystem, tree: Path, tmp
                 await sftp.get("up", tmp_path / "back", recurse=True, preserve=True)
                 assert (await sftp.statvfs("/")).bsize > 0
                 assert await sftp.realpath("up/../up/sub") == "/up/sub"
-                assert [name async for name in sftp.glob_sftpname("up/o*")]  # type: ignore[attr-defined]
+                assert await sftp.glob("up/o*") == ["up/one"]
                 await sftp.rmtree("up")
             await asyncssh.scp(tree, (connection, "/scp"), recurse=True)
             await asyncssh.scp((connection, "/scp"), tmp_path / "again", recurse=True)

@@ -110,9 +110,7 @@ def test_md5_hash(client: RawClient, files: MemoryFileSystem) -> None:
     assert get_extended(client.ask_extended(b"md5-hash-handle", string(handle) + rest)) == expected
 
 
-def test_hashes_of_large_files_are_not_computed(
-    connect: Callable[..., RawClient], files: MemoryFileSystem
-) -> None:
+def test_hashes_of_large_files_are_not_computed(connect: Callable[..., RawClient], files: MemoryFileSystem) -> None:
     files.write_all("/file", CONTENT)
     client = connect(max_hash_size=1000)
     body = string(b"/file") + string(b"sha512") + uint64(0) + uint64(0) + uint32(0)

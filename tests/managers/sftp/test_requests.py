@@ -184,7 +184,9 @@ def test_names_that_cannot_be(client: RawClient, name: bytes) -> None:
     assert client.list_names(b"/") == []
 
 
-@pytest.mark.parametrize("name", [b"caf\xe9", "café".encode(), "cafe\u0301".encode(), b"\xff\xfe", b"a\\b", b"%2e%2e", b" "])
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9", "café".encode(), "cafe\u0301".encode(), b"\xff\xfe", b"a\\b", b"%2e%2e", b" "]
+)
 def test_names_are_kept_byte_for_byte(client: RawClient, name: bytes) -> None:
     assert client.close_handle(client.create(b"/" + name)).status == Status.OK
     assert client.list_names(b"/") == [name]
@@ -207,7 +209,9 @@ def test_realpath(client: RawClient, path: bytes, real: bytes) -> None:
     assert client.ask(Kind.REALPATH, string(path)).names == [real]
 
 
-def test_unforeseen_errors_tell_nothing(connect: Connect, files: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unforeseen_errors_tell_nothing(
+    connect: Connect, files: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: object) -> object:
         raise RuntimeError("/etc/secret of the machine")
 
@@ -244,7 +248,9 @@ def test_attributes_that_mean_nothing_here_are_taken(client: RawClient, files: M
 
 def test_times_and_sizes(client: RawClient, files: MemoryFileSystem) -> None:
     files.write_all("/file", b"content")
-    assert client.ask(Kind.SETSTAT, string(b"/file") + uint32(8) + uint32(0) + uint32(1_000_000_000)).status == Status.OK
+    assert (
+        client.ask(Kind.SETSTAT, string(b"/file") + uint32(8) + uint32(0) + uint32(1_000_000_000)).status == Status.OK
+    )
     assert client.stat(b"/file").modified == 1_000_000_000
     assert client.ask(Kind.SETSTAT, string(b"/file") + uint32(1) + uint64(3)).status == Status.OK
     assert files.read_all("/file") == b"con"
@@ -282,5 +288,3 @@ def test_open_flags(client: RawClient, files: MemoryFileSystem) -> None:
     assert client.read(handle, 0, 1).status == Status.PERMISSION_DENIED
     assert client.close_handle(handle).status == Status.OK
     assert files.read_all("/file") == b"content"
-
-

@@ -87,6 +87,20 @@ def test_overlapping_writes_keep_their_order(connect: Connect, files: MemoryFile
     assert files.read_all("/file") == bytes(expected)
 
 
+def test_answers_to_writes_keep_their_order(client: RawClient, files: MemoryFileSystem) -> None:
+    """OpenSSH's scp truncates the file otherwise. Many buffers' worth, so that some wait for the storage and some do not."""
+    handle = client.create(b"/file")
+    ids, answers = [], []
+    for number in range(600):
+        ids.append(client.send(Kind.WRITE, string(handle) + uint64(number * 60_000) + string(bytes(60_000))))
+        if number >= 30:  # as many under way as a client's window holds
+            answers.append(client.receive().id)
+    answers += [client.receive().id for _ in range(30)]
+    assert answers == ids
+    assert client.close_handle(handle).status == Status.OK
+    assert files.get_size("/file") == 36_000_000
+
+
 @pytest.mark.parametrize("flags", [OpenFlag.WRITE | OpenFlag.APPEND, OpenFlag.APPEND, OpenFlag.WRITE])
 def test_append(client: RawClient, files: MemoryFileSystem, flags: OpenFlag) -> None:
     """H8: the bytes before stay what they were."""
