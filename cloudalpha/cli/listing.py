@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -47,14 +48,14 @@ def print_entries(entries: Iterable[FileMetadata], long: bool = False, as_json: 
     if as_json:
         print_table([describe_entry(entry) for entry in entries], as_json=True)
         return
-    for entry in entries:
-        name = paths.printable(entry.name) + ("/" if entry.is_dir else "")
+    for entry in entries:  # perhaps a million: not flushed line by line
+        line = paths.printable(entry.name) + ("/" if entry.is_dir else "")
         if long:
             modified = entry.modified_datetime
             time = modified.strftime("%Y-%m-%d %H:%M:%S") if modified else "-"
-            print_line(f"{'-' if entry.is_dir else entry.size:>14}  {time:19}  {name}")
-        else:
-            print_line(name)
+            line = f"{'-' if entry.is_dir else entry.size:>14}  {time:19}  {line}"
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def print_tree(location: Location, depth: int | None = None, as_json: bool = False) -> int:
