@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,20 +14,18 @@ from cloudalpha.exceptions import (
     AlreadyExistsFileSystemError,
     FileSystemError,
     NotFoundFileSystemError,
-    UnsupportedOperationFileSystemError,
 )
 from cloudalpha.file_metadata import FileMetadata, utc
-from cloudalpha.file_system import ANYTHING, NOTHING, Expected, FileSystem, NewFile, WriteOptions
-from cloudalpha.logs import log_event
+from cloudalpha.file_system import FileSystem
 from cloudalpha.native_io import too_large
 from cloudalpha.open_file_content import PIECE_COST, DraftContent, NativeContent
+from cloudalpha.open_file_publication import Publication
 from cloudalpha.open_file_reader import PublishedFile
 from cloudalpha.open_file_settings import OpenFileSettings
 from cloudalpha.open_file_streamed import StreamedContent
 from cloudalpha.spool import Spool
 
 MAX_FILE_SIZE = (1 << 63) - 1
-_logger = logging.getLogger("cloudalpha.open_file")
 _T = TypeVar("_T")
 
 
@@ -44,7 +41,6 @@ class Draft:
     """
 
     def __init__(self, file_system: FileSystem, path: str, spool: Spool, settings: OpenFileSettings) -> None:
-        self.path = path
         self.num_writers = 0
         self.num_users = 0
         self.is_deleted = False
@@ -60,24 +56,24 @@ class Draft:
         # the published content that it builds upon, and how much of its beginning is still part of it
         self._base: PublishedFile | None = None
         self._kept = 0
-        self._is_exclusive = False
         # what is new
         self._size = 0
         self._is_visible = False  # the session sees the draft in place of what is published
         self._is_changed = False
         self._changed_at = 0.0
-        self._modified_datetime: datetime | None = None
         self._runs: list[tuple[int, list[bytes]]] = []
         self._next_offset = -1
         self._buffered = 0
         # where it goes
-        self._new_file: NewFile | None = None
-        self._new_file_path = path
-        self._new_file_modified: datetime | None = None
+        self._publication = Publication(file_system, path)
         self._content: DraftContent | None = None
-        self._is_folder_moved = False
 
     # Seen by the session
+
+    @property
+    def path(self) -> str:
+        """Where the draft is for the session, and will be published; follows the session's renames."""
+        return self._publication.path
 
     @property
     def is_visible(self) -> bool:
@@ -105,7 +101,9 @@ class Draft:
         if not self._is_visible and base is not None:
             return base.metadata.at(self.path)
         created = base.metadata.created_datetime if base is not None else None
-        return FileMetadata(self.path, False, self._size, self._modified_datetime or utc(self._changed_at), created)
+        return FileMetadata(
+            self.path, False, self._size, self._publication.modified_datetime or utc(self._changed_at), created
+        )
 
     # Opening
 
@@ -138,21 +136,12 @@ class Draft:
                 raise AlreadyExistsFileSystemError(self.path)
             if not truncate:
                 self._kept = self._size = metadata.size
-        self._is_exclusive = create and exclusive
-        self._begin_new_file()
+        self._publication.is_exclusive = create and exclusive
+        self._publication.kept_version = self._base.expected if self._kept and self._base is not None else None
+        self._publication.begin()
         if truncate or metadata is None:
             self._changed_at = time.time()
             self._is_visible = self._is_changed = True
-
-    def _begin_new_file(self) -> NewFile:
-        expected: Expected = NOTHING if self._is_exclusive else ANYTHING
-        if self._kept and self._base is not None:
-            expected = self._base.expected
-        self._new_file_modified = self._modified_datetime
-        options = WriteOptions(expected=expected, modified_datetime=self._new_file_modified)
-        self._new_file_path = self.path
-        self._new_file = self._file_system.create_new_file(self.path, options)
-        return self._new_file
 
     # Writing
 
@@ -246,6 +235,7 @@ class Draft:
         if size == 0:
             self._drop_content()
             self._kept = 0
+            self._publication.kept_version = None
         else:
             self._get_content().truncate(size)
         with self._lock:
@@ -255,16 +245,12 @@ class Draft:
 
     def _get_content(self) -> DraftContent:
         if self._content is None:
-            new_file = self._new_file
-            if new_file is None or self._new_file_path != self.path:
-                if new_file is not None:
-                    new_file.discard()
-                new_file = self._begin_new_file()
+            new_file = self._publication.get_new_file()
             if new_file.get_native_file() is not None:
                 self._content = NativeContent(self.path, new_file, self._base, self._kept)
             else:
                 self._content = StreamedContent(
-                    self.path, new_file, self._begin_new_file, self._base, self._kept, self._spool, self._settings
+                    self.path, new_file, self._publication.begin, self._base, self._kept, self._spool, self._settings
                 )
         return self._content
 
@@ -300,7 +286,7 @@ class Draft:
 
     def set_modified_datetime(self, modified_datetime: datetime) -> None:
         """The time of the last change that the file gets when it is committed."""
-        self._modified_datetime = modified_datetime
+        self._publication.modified_datetime = modified_datetime
 
     def publish(self) -> FileMetadata:
         """Commit what is written so far; writing may go on. When it raises, nothing is published, now or later. Blocks."""
@@ -310,70 +296,35 @@ class Draft:
         if self.is_deleted:
             return self.get_metadata()
         self._flush()
-        if not (self._is_changed or self._modified_datetime):
+        if not (self._is_changed or self._publication.modified_datetime):
             return self.get_metadata()
         try:
-            metadata = self._commit() if self._is_changed else self._file_system.get_metadata(self.path)
-            metadata = self._apply_modified_datetime(metadata)
+            publication = self._publication
+            is_changed = self._is_changed
+            metadata = (
+                publication.commit(self._get_content()) if is_changed else self._file_system.get_metadata(self.path)
+            )
+            metadata = publication.set_time(metadata, is_changed)
         except BaseException as error:
             self._fail(error)
             raise
         self._build_upon(metadata)
         return metadata
 
-    def _commit(self) -> FileMetadata:
-        content = self._get_content()
-        if self._new_file_path == self.path:
-            new_file = content.prepare()
-            if self._new_file_path == self.path:
-                return new_file.commit()
-        if self._can_commit_at_old_path():
-            metadata = content.prepare().commit()
-            try:
-                self._file_system.rename(self._new_file_path, self.path, overwrite=True)
-            except BaseException:
-                self._file_system.delete(self._new_file_path)
-                raise
-            return metadata.at(self.path)
-        if not content.can_send_again():
-            raise UnsupportedOperationFileSystemError(
-                self.path, "the file was renamed while it was open, and the spool is full"
-            )
-        return content.send_again(self._begin_new_file).commit()
-
-    def _can_commit_at_old_path(self) -> bool:
-        """Whether a renamed draft may be published under its old name for a moment, which saves sending it again."""
-        if self._kept or self._is_folder_moved:
-            return False
-        return not self._file_system.exists(self._new_file_path)
-
-    def _apply_modified_datetime(self, metadata: FileMetadata) -> FileMetadata:
-        wanted, self._modified_datetime = self._modified_datetime, None
-        if wanted is None or (self._is_changed and wanted == self._new_file_modified):
-            return metadata
-        try:
-            self._file_system.set_modified_datetime(self.path, wanted)
-            return self._file_system.get_metadata(self.path)
-        except UnsupportedOperationFileSystemError:
-            return metadata
-        except FileSystemError as error:  # the content is published: the transfer is not failed for its time
-            log_event(_logger, "time_not_set", logging.WARNING, path=self.path, error=error.message)
-            return metadata
-
     def _build_upon(self, metadata: FileMetadata) -> None:
-        old_base, old_content, old_new_file = self._base, self._content, self._new_file
+        old_base, old_content = self._base, self._content
         base = PublishedFile(self._file_system, metadata, self._settings)
         with self._lock:
             self._base = base
             self._kept = metadata.size
             self._size = max([metadata.size, *(offset + sum(map(len, pieces)) for offset, pieces in self._runs)])
             self._is_visible = self._is_changed = bool(self._runs)
-            self._is_exclusive = False
-            self._content = self._new_file = None
+            self._content = None
+        self._publication.is_exclusive = False
+        self._publication.kept_version = base.expected if self._kept else None
         if old_content is not None:
             old_content.discard()
-        if old_new_file is not None:
-            old_new_file.discard()
+        self._publication.discard()
         if old_base is not None:
             old_base.close()
 
@@ -385,9 +336,7 @@ class Draft:
         is_folder_moved: with a folder above it.
         """
         with self._lock:
-            self.path = path
-            self._is_folder_moved |= is_folder_moved
-            self._is_exclusive = False  # it was for the old name
+            self._publication.move(path, is_folder_moved)
             if self._base is not None:
                 self._base.path = path
 
@@ -413,13 +362,11 @@ class Draft:
     def _drop_content(self) -> None:
         with self._lock:
             content, self._content = self._content, None
-            new_file, self._new_file = self._new_file, None
             self._runs = []
             self._buffered = 0
         if content is not None:
             content.discard()
-        if new_file is not None:
-            new_file.discard()
+        self._publication.discard()
 
     def _check(self) -> None:
         if self._error is not None:
@@ -459,5 +406,5 @@ class Draft:
     def _has_leftovers(self) -> bool:
         if self._is_closed and self._base is not None:
             return True
-        has_content = self._content is not None or self._new_file is not None or bool(self._runs)
+        has_content = self._content is not None or self._publication.new_file is not None or bool(self._runs)
         return has_content and (self._is_closed or self._error is not None)

@@ -53,7 +53,7 @@ class DefaultMachine(StreamedMachine):
     settings = OpenFileSettings()
 
 
-_machine_settings = settings(max_examples=60, stateful_step_count=40)
+_machine_settings = settings(max_examples=40, stateful_step_count=40)
 for _machine in (
     StreamedMachine,
     ScarceSpoolMachine,

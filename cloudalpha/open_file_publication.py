@@ -1,0 +1,113 @@
+"""Publication: how a draft comes to its path."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from cloudalpha.exceptions import FileSystemError, UnsupportedOperationFileSystemError
+from cloudalpha.file_metadata import FileMetadata
+from cloudalpha.file_system import ANYTHING, NOTHING, Expected, FileSystem, NewFile, WriteOptions
+from cloudalpha.logs import log_event
+from cloudalpha.open_file_content import DraftContent
+
+_logger = logging.getLogger("cloudalpha.open_file")
+
+
+class Publication:
+    """Begins the NewFiles of a draft, and commits one under the path that the draft has by then.
+
+    path: where the draft is published; `move` changes it. is_exclusive: nothing may be there. kept_version: what the path must hold when some of
+    that is kept; None when nothing is. modified_datetime: the time of the last change that the client wants. new_file: the newest that was begun.
+
+    Belongs to one thread at a time, but for `path` and `modified_datetime`.
+    """
+
+    def __init__(self, file_system: FileSystem, path: str) -> None:
+        self.path = path
+        self.is_exclusive = False
+        self.kept_version: Expected | None = None
+        self.modified_datetime: datetime | None = None
+        self.new_file: NewFile | None = None
+        self._file_system = file_system
+        self._new_file_path = path
+        self._new_file_modified: datetime | None = None
+        self._is_folder_moved = False
+
+    def begin(self) -> NewFile:
+        """A NewFile for the path, in the place of the one so far."""
+        self._new_file_modified = self.modified_datetime
+        self._new_file_path = self.path
+        expected: Expected = NOTHING if self.is_exclusive else ANYTHING
+        if self.kept_version is not None:
+            expected = self.kept_version
+        options = WriteOptions(expected=expected, modified_datetime=self._new_file_modified)
+        self.new_file = self._file_system.create_new_file(self.path, options)
+        return self.new_file
+
+    def get_new_file(self) -> NewFile:
+        """The NewFile to write to: the one that was begun, if it leads to the path."""
+        if self.new_file is not None and self._new_file_path == self.path:
+            return self.new_file
+        self.discard()
+        return self.begin()
+
+    def discard(self) -> None:
+        """Forget the NewFile."""
+        new_file, self.new_file = self.new_file, None
+        if new_file is not None:
+            new_file.discard()
+
+    def move(self, path: str, is_folder_moved: bool) -> None:
+        """The path was renamed; is_folder_moved: with a folder above it."""
+        self.path = path
+        self._is_folder_moved |= is_folder_moved
+        self.is_exclusive = False  # it was meant for the old name
+
+    def commit(self, content: DraftContent) -> FileMetadata:
+        """Publish the content at the path, and only there.
+
+        Content whose NewFile was begun for an old name is published under that for a moment and renamed, where nothing else has it by then
+        (which saves sending everything again), or sent again. Raises UnsupportedOperationFileSystemError when neither can be done.
+        """
+        if self._new_file_path == self.path:
+            return content.prepare().commit()
+        if self._can_commit_at_old_path():
+            return self._commit_at_old_path(content.prepare())
+        if not content.can_send_again():
+            message = "the file was renamed while it was open, and the spool is full"
+            raise UnsupportedOperationFileSystemError(self.path, message)
+        return content.send_again(self.begin).commit()
+
+    def _can_commit_at_old_path(self) -> bool:
+        if self.kept_version is not None or self._is_folder_moved:
+            return False
+        return not self._file_system.exists(self._new_file_path)
+
+    def _commit_at_old_path(self, new_file: NewFile) -> FileMetadata:
+        metadata = new_file.commit()
+        if self._new_file_path == self.path:  # preparing has begun another one
+            return metadata
+        try:
+            self._file_system.rename(self._new_file_path, self.path, overwrite=True)
+        except BaseException:
+            self._file_system.delete(self._new_file_path)
+            raise
+        return metadata.at(self.path)
+
+    def set_time(self, metadata: FileMetadata, is_committed: bool) -> FileMetadata:
+        """See that what is published has the time that the client wants; what is there then.
+
+        The content is published already: a time that cannot be set is logged, and fails nothing.
+        """
+        wanted, self.modified_datetime = self.modified_datetime, None
+        if wanted is None or (is_committed and wanted == self._new_file_modified):
+            return metadata
+        try:
+            self._file_system.set_modified_datetime(self.path, wanted)
+            return self._file_system.get_metadata(self.path)
+        except UnsupportedOperationFileSystemError:
+            return metadata
+        except FileSystemError as error:
+            log_event(_logger, "time_not_set", logging.WARNING, path=self.path, error=error.message)
+            return metadata
