@@ -124,7 +124,7 @@ tls = "optional"
 [managers.sftp]
 port = {sftp}
 [defence]
-max_connections_per_address = 3000
+max_connections_per_origin = 3000
 max_connections = 5000
 max_unauthenticated = 3000
 [accounts.tree]

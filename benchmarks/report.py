@@ -67,6 +67,7 @@ def save(folder: Path, rows: Sequence[Row], figures: Figures, repeats: int) -> P
             for (name, protocol, peer), values in figures.items()
         ],
     }
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{now:%Y-%m-%dT%H%M%SZ}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
     path.with_suffix(".md").write_text(make_table(rows, figures) + "\n")
