@@ -183,8 +183,11 @@ class FileSystemView(Layer):
         return draft if draft is not None and draft.is_visible else None
 
     def _get_drafts_within(self, path: str) -> list[Draft]:
+        """Drafts that are written, or still read after their last writer has left."""
         with self._lock:
-            return [draft for draft in self._drafts.values() if paths.is_within(draft.path, path)]
+            read = [file.content for file in self._open_files if isinstance(file.content, Draft)]
+            drafts = dict.fromkeys([*self._drafts.values(), *read])
+        return [draft for draft in drafts if paths.is_within(draft.path, path) and not draft.is_deleted]
 
     # Reading
 

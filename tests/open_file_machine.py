@@ -180,7 +180,7 @@ class OpenFileMachine(RuleBasedStateMachine):
         """An error is right when the draft has failed before, the spool is too small, or the version that it builds upon was deleted."""
         draft = handle.draft
         assert draft is not None
-        if draft.deleted:
+        if draft.deleted or not draft.writers:
             assert (
                 isinstance(error, (*REFUSALS, NotFoundFileSystemError, RevisionMismatchFileSystemError)) or draft.failed
             )

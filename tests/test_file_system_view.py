@@ -300,6 +300,21 @@ def test_rename_before_close(file_system: FileSystem, view: FileSystemView, publ
     assert [entry.path for entry in file_system.list_dir("/")] == ["/final"]
 
 
+def test_a_reader_that_outlives_the_writer_follows_a_rename(view: FileSystemView) -> None:
+    writer = view.open("/a", write=True, create=True)
+    writer.append(b"0123456789")
+    reader = view.open("/a", read=True)
+    writer.finish()
+    view.rename("/a", "/b")
+    assert reader.path == "/b" and reader.read_at(3, 3) == b"345"
+    view.make_dir("/d")
+    view.rename("/b", "/d/b")
+    view.rename("/d", "/e")
+    assert reader.path == "/e/b" and reader.read_at(0, 3) == b"012"
+    reader.finish()
+    view.delete_tree("/e")
+
+
 def test_rename_of_an_open_file_that_is_lost_then(file_system: FileSystem, view: FileSystemView) -> None:
     file_system.write_all("/final", b"old")
     view.open("/tmp", write=True, create=True).append(b"half")
