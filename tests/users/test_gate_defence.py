@@ -257,3 +257,12 @@ def test_whatever_breaks_nobody_is_let_in_who_should_not_be(
         "check_broken",
         "address_banned",
     }
+
+
+def test_trusted_address_within_a_banned_network() -> None:
+    under_test = GateUnderTest({"alice": make_user()}, trusted_networks=["2001:db8::7"], ban_threshold=1)
+    visit = enter(under_test, "2001:db8::1")
+    visit.check_password("alice", "wrong")
+    with pytest.raises(RefusedManagerError):
+        enter(under_test, "2001:db8::1")
+    assert enter(under_test, "2001:db8::7").check_password("alice", RIGHT)

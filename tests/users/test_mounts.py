@@ -366,3 +366,17 @@ def test_native_files_pass(tmp_path: object) -> None:
             return descriptor
 
     assert mount(a=("/team", Native(), "/shared")).get_native_file("/team/x") is descriptor
+
+
+def test_folder_that_is_mounted_is_gone(main: MemoryFileSystem, other: MemoryFileSystem) -> None:
+    tree = mount(team=("/team", main, "/docs"), inner=("/team/inner", other, "/"))
+    main.delete_tree("/docs")
+    with pytest.raises(NotFoundFileSystemError):
+        list(tree.list_dir("/team"))
+
+
+def test_path_that_only_the_account_knows_is_not_shown() -> None:
+    tree = mount(out=("/out", Outage(), "/"))
+    with pytest.raises(AccessFailedFileSystemError) as caught:
+        list(tree.read("/out/file"))
+    assert caught.value.path == "/out/file"
