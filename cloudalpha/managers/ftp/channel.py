@@ -6,7 +6,6 @@ import logging
 import re
 import select
 import socket
-import ssl
 import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,13 +14,10 @@ from cloudalpha import paths
 from cloudalpha.file_system_view import FileSystemView
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Session, Visit
-from cloudalpha.managers.ftp.dtp import ActiveConnector, DataConnection, PassiveListener, plain_address
-from cloudalpha.managers.ftp.engine import AsyncChat, FTPHandler, IOLoop
+from cloudalpha.managers.ftp.engine import AsyncChat, IOLoop
 from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
 from cloudalpha.managers.ftp.listing import FACTS
-from cloudalpha.managers.ftp.settings import FTPSettings
-from cloudalpha.managers.ftp.tls_channel import TLSChannel
-from cloudalpha.managers.ftp.transfers import Transfer
+from cloudalpha.managers.ftp.transfer_channel import TransferChannel
 
 if TYPE_CHECKING:
     from cloudalpha.managers.ftp.server import FTPServer
@@ -47,27 +43,15 @@ COMMANDS: dict[str, Command] = {}
 """Verb -> its rules. Filled by the modules of commands, whose classes have a method `ftp_VERB` for each."""
 
 
-class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is untyped
+class Channel(TransferChannel):
     """The machinery of a session; `session.py` adds the commands. All of it runs in the session's own thread, but for `wake`."""
 
     timeout = 0  # pyftpdlib's timer; ours tells the log-in from the idle time
 
     def __init__(self, sock: socket.socket, server: FTPServer, visit: Visit, ioloop: Any) -> None:
-        self.settings: FTPSettings = server.settings
         self.visit = visit
         self.session: Session | None = None
-        self._context: ssl.SSLContext | None = None
-        self._pbsz = False
-        self._prot = server.implicit
-        self._data: DataConnection | None = None
-        self._data_failure: str | None = None
-        self._listener: PassiveListener | None = None
-        self._active_address: tuple[str, int] | None = None
-        self._connector: ActiveConnector | None = None
-        self._waiting: Transfer | None = None
-        self.transferring = False
         self._queue: deque[bytes] = deque()
-        self._abort_reply: str | None = None
         self._overlong = 0
         self._bad_commands = 0
         self._ending = False
@@ -77,9 +61,8 @@ class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is unt
         self.announced_size: int | None = None
         self.rename_from: str | None = None
         self.facts: tuple[str, ...] = FACTS
-        self.hash_algorithm: str = self.settings.hash_algorithm
+        self.hash_algorithm: str = server.settings.hash_algorithm
         super().__init__(sock, server, ioloop)
-        self.client_host = plain_address(self.remote_ip)
 
     @property
     def view(self) -> FileSystemView:
@@ -87,32 +70,6 @@ class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is unt
         if self.session is None:
             raise Refusal("530 Log in with USER and PASS first.")
         return self.session.view
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether TLS protects the control connection."""
-        return self.is_established
-
-    @property
-    def protects_data(self) -> bool:
-        """Whether data connections use TLS."""
-        return bool(self._prot)
-
-    def get_context(self) -> ssl.SSLContext:
-        """The TLS context of this session, made when it is first needed."""
-        context = self._context
-        if context is None:
-            context = self._context = self.server.certificates.make_context()
-        return context
-
-    def get_data_context(self) -> ssl.SSLContext:
-        """The TLS context of a data connection: the session's, but it issues no tickets (`tls_channel` says why)."""
-        if self.settings.tls_session_reuse == "off":
-            context: ssl.SSLContext = self.server.certificates.make_context()
-            return context  # of its own: there is nothing to resume
-        context = self.get_context()
-        context.num_tickets = 0
-        return context
 
     # The life of the connection
 
@@ -181,10 +138,7 @@ class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is unt
         super().close()
         if self._timer is not None:
             self._timer.cancel()
-        self._drop_data()
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting.discard("the control connection was lost")
+        self.lose_transfer()
         self._queue.clear()
 
     def handle_error(self) -> None:
@@ -211,7 +165,7 @@ class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is unt
         overlong = self._overlong
         self._in_buffer.clear()
         self._in_buffer_len = self._overlong = 0
-        if self._ending:
+        if self._ending or self._closed:
             return
         if self.session is not None:
             self._timer.reset()
@@ -288,84 +242,7 @@ class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is unt
     def log(self, msg: str, logfun: object = None) -> None:
         """pyftpdlib's own log lines: the manager writes better ones."""
 
-    # The data connection and the transfer
-
-    def check_data_connection(self) -> None:
-        """Raise Refusal unless a data connection is open, or on its way. Called before anything is opened for a transfer."""
-        if self.server.needs_protection and not self._prot:
-            raise Refusal("521 Data connections must be protected: send PROT P first.")
-        if self._data_failure is not None:
-            reply, self._data_failure = self._data_failure, None
-            raise Refusal(reply)
-        if self._data is None and self._listener is None and self._active_address is None:
-            raise Refusal("425 Send PASV or EPSV first.")
-
-    def begin_transfer(self, transfer: Transfer, reply: str = "150 Here it comes.") -> None:
-        """Announce a transfer; it starts when the data connection is there. From now on it will be ended, whatever happens."""
-        self.respond(reply)
-        self.transferring = True
-        if self._data is not None:
-            self._data.start(transfer)
-            return
-        self._waiting = transfer
-        if self._active_address is not None:
-            address, self._active_address = self._active_address, None
-            self._connector = ActiveConnector(self, *address)
-
-    def listen_for_data(self) -> int:
-        """Listen for a data connection in place of any other; returns the port. Raises Refusal."""
-        self._drop_data()
-        self._listener = PassiveListener(self, self.socket.getsockname()[0])
-        return self._listener.get_port()
-
-    def set_active_address(self, host: str, port: int) -> None:
-        """Where the next transfer is to connect to, in place of any other data connection."""
-        self._drop_data()
-        self._active_address = (host, port)
-
-    def on_data_connected(self, sock: socket.socket) -> None:
-        """The data connection is there."""
-        self._listener = self._connector = None
-        self._data = DataConnection(sock, self)
-        if self._waiting is not None:
-            transfer, self._waiting = self._waiting, None
-            self._data.start(transfer)
-
-    def on_data_failed(self, reply: str) -> None:
-        """There will be no data connection: said now to a transfer that waits, or else to the next one."""
-        self._listener = self._connector = None
-        if self._waiting is None:
-            self._data_failure = reply
-            return
-        transfer, self._waiting = self._waiting, None
-        transfer.discard(reply[4:].rstrip("."))
-        self._go_on(reply)
-
-    def on_data_lost(self, data: DataConnection, reply: str) -> None:
-        """A data connection ended before it had a transfer."""
-        if self._data is data:
-            self._data = None
-            self._data_failure = reply
-
-    def on_transfer_ended(self, data: DataConnection, reply: str | None) -> None:
-        """A transfer is over, and this is what the client is told."""
-        if self._data is data:
-            self._data = None
-        self._go_on(reply or "426 The transfer was discarded.")
-
-    def abort(self) -> None:
-        """End the transfer that waits or runs, with both replies of RFC 959, section 4.1.3; without one, close the data connection."""
-        refusal = Refusal("426 The transfer was aborted; nothing was stored.")
-        if not self.transferring:
-            self.respond("225 There was no transfer to abort.")
-        else:
-            self._abort_reply = "226 The transfer is aborted."
-        if self._waiting is not None:
-            self._close_openers()
-            self.on_data_failed(refusal.reply)
-        elif self._data is not None and self.transferring:
-            self._data.fail(refusal)
-        self._drop_data()
+    # Beside a transfer
 
     def drain(self) -> None:
         """Take what the client has said on the control connection so far: an ABOR, or that it is gone."""
@@ -379,20 +256,14 @@ class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is unt
             except OSError:
                 self.handle_error()
 
-    def get_transfer_status(self) -> str:
-        """What STAT says about the transfer."""
-        if not self.transferring:
-            return "No transfer runs."
-        return f"A transfer runs: {self._data.get_num_bytes() if self._data else 0} bytes so far."
-
-    def _go_on(self, reply: str) -> None:
+    def go_on(self, reply: str) -> None:
         self.transferring = False
         if self._closed:
             return
         self.respond(reply)
-        if self._abort_reply is not None:
-            self.respond(self._abort_reply)
-            self._abort_reply = None
+        if self.is_aborting:
+            self.respond("226 The transfer is aborted.")
+            self.is_aborting = False
         self._timer.reset()
         if self._quit_pending:
             self.end("221 Good-bye.")
@@ -401,19 +272,6 @@ class Channel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdlib is unt
         while self._queue and not self.transferring and not self._ending:
             line = self._queue.popleft()
             self._execute(line.partition(b" ")[0].decode("ascii", "replace").upper(), line)
-
-    def _close_openers(self) -> None:
-        for opener in (self._listener, self._connector):
-            if opener is not None:
-                opener.close()
-        self._listener = self._connector = self._active_address = None
-
-    def _drop_data(self) -> None:
-        self._close_openers()
-        data, self._data = self._data, None
-        if data is not None:
-            data.abandon()
-        self._data_failure = None
 
 
 def run(channel: Channel, ioloop: Any) -> None:

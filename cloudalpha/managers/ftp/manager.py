@@ -47,6 +47,8 @@ class FTPManager(Manager):
         except BaseException:
             for server in servers:
                 server.close_listener()
+            if certificates is not None:
+                certificates.close()
             raise
         for server in servers:
             server.start()
@@ -59,6 +61,9 @@ class FTPManager(Manager):
             server.close_listener()
         for server in servers:
             server.stop(deadline)
+        if self._certificates is not None:
+            self._certificates.close()
+            self._certificates = None
 
     def get_endpoints(self) -> list[Endpoint]:
         fingerprint = self._certificates.fingerprint if self._certificates else None

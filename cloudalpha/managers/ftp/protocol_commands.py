@@ -50,7 +50,7 @@ class ProtocolCommands(Channel):
     def ftp_FEAT(self, text: str) -> None:
         """RFC 2389, section 3."""
         features = ["AVBL", "CLNT", "EPSV", "LANG EN*", "MDTM", "MFF modify;", "MFMT", "REST STREAM"]
-        features += ["SITE UTIME;STATE", "SIZE", "TVFS", "UTF8", "XCRC", "XMD5", "XSHA1", "XSHA256"]
+        features += ["SITE STATE", "SITE UTIME", "SIZE", "TVFS", "UTF8", "XCRC", "XMD5", "XSHA1", "XSHA256"]
         features.append("HASH " + ";".join(name + "*" * (name == self.hash_algorithm) for name in ALGORITHMS))
         features.append("MLST " + "".join(f"{fact}{'*' * (fact in self.facts)};" for fact in FACTS))
         if self.settings.active_mode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
@@ -112,6 +113,8 @@ class FTPServer:
         last = time.monotonic() + _LAST_SECONDS
         for thread in threads:
             thread.join(max(0.0, last - time.monotonic()))
+        if stuck := sum(thread.is_alive() for thread in threads):
+            log_event(logger, "sessions are still waiting for their storage", logging.WARNING, sessions=stuck)
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
@@ -137,6 +140,9 @@ class FTPServer:
             sock.close()
             return
         try:
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+            )  # a long transfer or commit leaves this connection silent
             channel = FTPSession(sock, self, visit, make_loop())
             thread = threading.Thread(
                 target=self._serve, args=(channel, visit), name=f"{self.name}-{host}", daemon=True
@@ -182,4 +188,4 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0]
         text = f"cannot listen on {host} port {port}: {reason}"
-        raise (AddressInUseManagerError if error.errno == 98 else ManagerError)(text) from error
+        raise (AddressInUseManagerError if error.errno == errno.EADDRINUSE else ManagerError)(text) from error

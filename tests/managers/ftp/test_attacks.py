@@ -244,6 +244,15 @@ def test_who_does_not_read_replies_is_cut_off(client: Client, gate: OpenGate) ->
     wait_until(is_cut_off, timeout=30)
 
 
+def test_nothing_is_done_for_who_is_cut_off(client: Client, files: HeldFileSystem, gate: OpenGate) -> None:
+    files.write_all("/f", b"")
+    client.sock.sendall(b"QUIT\r\nDELE f\r\n")
+    assert client.read_reply().startswith(b"221 ")
+    assert client.read_reply() == b""
+    wait_until(lambda: gate.visits[0].closed)
+    assert files.exists("/f")
+
+
 def test_24_500000_names_are_streamed(client: Client, files: HeldFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     """H16: what is not read is not made."""
     entry = files.write_all("/" + "n" * 200, b"")
