@@ -541,7 +541,11 @@ class RenameIsACopy(Mutant):
 
 
 class RenameByCopyClaimsToBeAtomic(Mutant):
-    rename = FileSystem.rename
+    def rename(self, old_path: str, new_path: str, overwrite: bool = False) -> None:
+        self.inner.copy(old_path, new_path, overwrite)
+        wait_a_moment()
+        if old_path != new_path:
+            self.inner.delete_tree(old_path)
 
 
 class RenameOntoItselfFails(Mutant):

@@ -90,6 +90,9 @@ class Model:
             if not keep_old:
                 del self.nodes[path]
 
+    def list_files(self) -> list[tuple[str, bytes]]:
+        return sorted((path, content) for path, content in self.nodes.items() if content is not None)
+
     def below(self, path: str) -> list[str]:
         return [other for other in self.nodes if other != path and paths.is_within(other, path)]
 
@@ -143,12 +146,12 @@ class FileSystemMachine(RuleBasedStateMachine):
             self.both(new_file.commit, lambda: self._model_write(path, content + more, ANYTHING))
         new_file.discard()
 
-    @rule(path=PATHS, start=st.integers(0, 50), end=st.integers(0, 50), data=CONTENTS)
-    def edit(self, path: str, start: int, end: int, data: bytes) -> None:
-        old = self.model.nodes.get(path)
-        if old is None:
-            return
-        start, end = min(start, len(old)), max(min(end, len(old)), start if start <= len(old) else len(old))
+    @precondition(lambda self: self.model.list_files())
+    @rule(number=st.integers(0, 9), start=st.integers(0, 50), end=st.integers(0, 50), data=CONTENTS)
+    def edit(self, number: int, start: int, end: int, data: bytes) -> None:
+        path, old = self._pick(number)
+        start = min(start, len(old))
+        end = max(start, min(end, len(old)))
         with self.file_system.create_new_file(self.base + path) as new_file:
             new_file.keep(0, start)
             new_file.write(data)
@@ -176,12 +179,12 @@ class FileSystemMachine(RuleBasedStateMachine):
             lambda: self.model.move(old_path, new_path, overwrite, keep_old),
         )
 
-    @rule(path=PATHS, start=st.integers(0, 50), num_bytes=st.none() | st.integers(0, 50))
-    def read(self, path: str, start: int, num_bytes: int | None) -> None:
-        content = self.model.nodes.get(path)
-        if content is not None:
-            end = None if num_bytes is None else start + num_bytes
-            assert b"".join(self.file_system.read(self.base + path, start, num_bytes)) == content[start:end]
+    @precondition(lambda self: self.model.list_files())
+    @rule(number=st.integers(0, 9), start=st.integers(0, 50), num_bytes=st.none() | st.integers(0, 50))
+    def read(self, number: int, start: int, num_bytes: int | None) -> None:
+        path, content = self._pick(number)
+        end = None if num_bytes is None else start + num_bytes
+        assert b"".join(self.file_system.read(self.base + path, start, num_bytes)) == content[start:end]
 
     @invariant()
     def same_tree(self) -> None:
@@ -204,6 +207,10 @@ class FileSystemMachine(RuleBasedStateMachine):
             else:
                 outcomes.append("done")
         assert outcomes[0] == outcomes[1], f"expected {outcomes[0]}, but: {outcomes[1]}"
+
+    def _pick(self, number: int) -> tuple[str, bytes]:
+        files = self.model.list_files()
+        return files[number % len(files)]
 
     def _model_write(self, path: str, content: bytes, expected: object) -> None:
         self.model.check_new(path, expected)
