@@ -124,9 +124,10 @@ tls = "optional"
 [managers.sftp]
 port = {sftp}
 [defence]
-max_connections_per_origin = 3000
+trusted_networks = ["127.0.0.0/8"]
 max_connections = 5000
 max_unauthenticated = 3000
+early_drop_start = 3000
 [accounts.tree]
 service = "local"
 root = "{bench.tree}"
