@@ -87,13 +87,13 @@ class Pipe:
             self._drop(len(data))
             return data
 
-    def read_line(self, max_bytes: int) -> bytes:
-        """A line without its end; nothing when the client has sent its last. Raises PipeLostError, also for a line without end."""
+    def read_line(self, max_bytes: int) -> bytes | None:
+        """A line without its end; None when the client has sent its last. Raises PipeLostError, also for a line without end."""
         with self._changed:
             while (end := self._received.find(b"\n", 0, max_bytes)) < 0:
                 self._check_lost()
                 if self._is_ended and not self._received:
-                    return b""
+                    return None
                 if self._is_ended or len(self._received) >= max_bytes:
                     raise PipeLostError
                 self._changed.wait()

@@ -154,7 +154,7 @@ class _Sink(_Side):
     def _take_entries(self, dir_path: str, depth: int) -> None:
         """Control lines until the end of the folder, or of the command."""
         modified: datetime | None = None
-        while line := self.pipe.read_line(_MAX_LINE_BYTES):
+        while (line := self.pipe.read_line(_MAX_LINE_BYTES)) is not None:
             kind, rest = line[:1], line[1:]
             if kind == b"T":
                 modified = _parse_times(rest)

@@ -284,9 +284,12 @@ class ClosedGate(OpenGate):
 
 def test_nothing_is_sent_to_whom_the_gate_refuses(serve: Serve) -> None:
     manager = serve(ClosedGate(MemoryFileSystem()))
-    with socket.create_connection(("127.0.0.1", manager.get_endpoints()[0].port), TIMEOUT) as connection:
-        with contextlib.suppress(ConnectionResetError):
-            assert connection.recv(100) == b""
+    port = manager.get_endpoints()[0].port
+    with (
+        contextlib.suppress(ConnectionResetError),
+        socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection,
+    ):
+        assert connection.recv(100) == b""
 
 
 def test_log_in_timeout(serve: Serve) -> None:
