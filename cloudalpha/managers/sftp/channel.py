@@ -115,7 +115,9 @@ class Channel(asyncssh.SSHServerSession[bytes]):
     @property
     def is_busy(self) -> bool:
         """Whether work is going on that a grace period waits for."""
-        return self._protocol is not None and self._protocol.is_busy
+        if self._protocol is None or self._chan is None:
+            return False
+        return self._protocol.is_busy or self._chan.get_write_buffer_size() > 0
 
     @property
     def is_working(self) -> bool:
@@ -127,11 +129,6 @@ class Channel(asyncssh.SSHServerSession[bytes]):
     def write(self, data: bytes) -> None:
         if self._chan is not None and not self._chan.is_closing():
             self._chan.write(data)
-
-    def write_error(self, text: str) -> None:
-        """A line for people, beside the protocol."""
-        if self._chan is not None and not self._chan.is_closing():
-            self._chan.write_stderr(text.encode() + b"\n")
 
     def pause_reading(self) -> None:
         if self._chan is not None:

@@ -88,6 +88,7 @@ class Connection(asyncssh.SSHServerConnection):
         self.candidate: tuple[str, Callable[[], bool]] | None = None
         self._num_refused = 0
         self._needs_ignore: bool | None = None
+        self._peer: asyncio.Transport | None = None
         self._is_rekeying = False
         self._has_log_in_service = False
         self._is_socket_full = False
@@ -98,6 +99,13 @@ class Connection(asyncssh.SSHServerConnection):
         self.last_activity = self.hub.loop.time()
 
     @property
+    def is_busy(self) -> bool:
+        """Whether work is going on that a grace period waits for, or its outcome is still on the way."""
+        if any(channel.is_busy for channel in list(self.channels)):
+            return True
+        return self._peer is not None and self._peer.get_write_buffer_size() > 0
+
+    @property
     def is_working(self) -> bool:
         """Whether a request is being answered."""
         return any(channel.is_working for channel in list(self.channels))
@@ -106,6 +114,7 @@ class Connection(asyncssh.SSHServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - see Entry
+        self._peer = transport
         transport.set_write_buffer_limits(_HIGH_WATER)
         peer = transport.get_extra_info("socket")
         for option, value in _KEEP_ALIVE:

@@ -69,11 +69,10 @@ class Hub:
         for server in self._servers:
             server.close()
         deadline = self.loop.time() + grace_seconds
-        while any(self._is_busy(connection) for connection in self.connections) and self.loop.time() < deadline:
-            for connection in list(self.connections):
-                if not self._is_busy(connection):
-                    connection.disconnect(asyncssh.DISC_BY_APPLICATION, "the server is shutting down")
+        while any(connection.is_busy for connection in self.connections) and self.loop.time() < deadline:
+            self._disconnect_idle()
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        self._disconnect_idle()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._emptied.clear()
@@ -133,9 +132,10 @@ class Hub:
 
     # Idle connections
 
-    @staticmethod
-    def _is_busy(connection: Connection) -> bool:
-        return any(channel.is_busy for channel in list(connection.channels))
+    def _disconnect_idle(self) -> None:
+        for connection in list(self.connections):
+            if not connection.is_busy:
+                connection.disconnect(asyncssh.DISC_BY_APPLICATION, "the server is shutting down")
 
     def _check_idle(self) -> None:
         limit = self.settings.idle_timeout

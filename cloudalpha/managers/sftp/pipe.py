@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 _MAX_RECEIVED_BYTES = 1024 * 1024
@@ -108,22 +109,23 @@ class Pipe:
                 self._changed.wait()
             self._check_lost()
             self._num_unsent += len(data)
-        self._call(self._send, data)
+        self.call(self._send, data)
 
     def finish(self, status: int) -> None:
         """Close the channel, behind what was written, with an exit status."""
-        self._call(self._wire.finish, status)
+        self.call(self._wire.finish, status)
 
     def _drop(self, num_bytes: int) -> None:
         del self._received[:num_bytes]
         if self._is_reading_paused and len(self._received) < _MAX_RECEIVED_BYTES // 2:
             self._is_reading_paused = False
-            self._call(self._wire.resume_reading)
+            self.call(self._wire.resume_reading)
 
     def _check_lost(self) -> None:
         if self._is_lost:
             raise PipeLostError
 
-    def _call(self, function: object, *args: object) -> None:
+    def call(self, function: Callable[..., None], *args: object) -> None:
+        """Call something on the event loop, after what was written so far."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: the manager has stopped
-            self._loop.call_soon_threadsafe(function, *args)  # type: ignore[arg-type]
+            self._loop.call_soon_threadsafe(function, *args)

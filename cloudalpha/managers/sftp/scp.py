@@ -66,6 +66,7 @@ class SCPTransfer:
     def __init__(self, wire: Wire, view: FileSystemView, loop: asyncio.AbstractEventLoop, command: SCPCommand) -> None:
         self._command = command
         self._view = view
+        self._wire = wire
         self._pipe = Pipe(wire, loop)
         self.is_busy = True
         self.feed = self._pipe.feed
@@ -82,9 +83,11 @@ class SCPTransfer:
         except PipeLostError:
             self._pipe.finish(1)  # the client may have ended in the middle and still wait for the channel's end
         except Exception as error:  # noqa: BLE001 - get_status logs what nobody foresaw
-            self.refuse(get_status(error)[1])
+            with contextlib.suppress(PipeLostError):
+                self._pipe.write(_make_error(b"\2", get_status(error)[1]))
+            self._pipe.finish(1)
         finally:
-            self.is_busy = False
+            self._pipe.call(self._leave)
 
     @property
     def is_working(self) -> bool:
@@ -92,11 +95,13 @@ class SCPTransfer:
         return False
 
     def refuse(self, text: str) -> None:
-        """End the command with an error instead of carrying it out."""
+        """End the command with an error instead of carrying it out. On the event loop."""
+        self._leave()
+        self._wire.write(_make_error(b"\2", text))
+        self._wire.finish(1)
+
+    def _leave(self) -> None:
         self.is_busy = False
-        with contextlib.suppress(PipeLostError):
-            self._pipe.write(_make_error(b"\2", text))
-            self._pipe.finish(1)
 
 
 class _FatalError(Exception):

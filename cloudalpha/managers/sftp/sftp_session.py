@@ -112,8 +112,8 @@ class SFTPSession:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request waits or a file is open: what a grace period waits for."""
-        return self._num_waiting > 0 or self._handles.are_open
+        """Whether a request or a reply waits or a file is open: what a grace period waits for."""
+        return self._num_waiting > 0 or bool(self._replies) or self._handles.are_open
 
     @property
     def is_working(self) -> bool:
