@@ -65,6 +65,9 @@ class DraftContent(ABC):
     def send_again(self, begin: Begin) -> NewFile:
         """The whole content in another NewFile, which takes the place of the one so far."""
 
+    def leave_path(self) -> None:  # noqa: B027 - a descriptor stays of use
+        """What is kept lies at another path from now on: the NewFile so far is of no use, if it needs to be written to again."""
+
     @abstractmethod
     def discard(self) -> None:
         """Forget the NewFile, if it is not committed, and free all space. Harmless when repeated."""

@@ -117,7 +117,6 @@ class Draft:
             elif exclusive and create:
                 raise AlreadyExistsFileSystemError(self.path)
             elif truncate:
-                self._flush()
                 self._truncate(0)
 
         self._locked(run)
@@ -210,11 +209,7 @@ class Draft:
         if not 0 <= size <= self._max_size:
             raise too_large(self.path, size)
 
-        def run() -> None:
-            self._flush()
-            self._truncate(size)
-
-        self._locked(run)
+        self._locked(lambda: self._truncate(size))
 
     def _flush(self) -> None:
         with self._lock:
@@ -230,18 +225,23 @@ class Draft:
                 raise
 
     def _truncate(self, size: int) -> None:
-        if size == self._size:
-            return
-        if size == 0:
+        if size == 0 < self._size:
             self._drop_content()
             self._kept = 0
             self._publication.kept_version = None
         else:
+            self._flush()
+            if size == self._size:
+                return
             self._get_content().truncate(size)
         with self._lock:
-            self._size = size
+            self._size = self._get_end(size)
             self._changed_at = time.time()
             self._is_changed = self._is_visible = True
+
+    def _get_end(self, size: int) -> int:
+        """The end of a content of that size with what waits in the buffer."""
+        return max([size, *(offset + sum(map(len, pieces)) for offset, pieces in self._runs)])
 
     def _get_content(self) -> DraftContent:
         if self._content is None:
@@ -317,7 +317,7 @@ class Draft:
         with self._lock:
             self._base = base
             self._kept = metadata.size
-            self._size = max([metadata.size, *(offset + sum(map(len, pieces)) for offset, pieces in self._runs)])
+            self._size = self._get_end(metadata.size)
             self._is_visible = self._is_changed = bool(self._runs)
             self._content = None
         self._publication.is_exclusive = False
@@ -339,6 +339,8 @@ class Draft:
             self._publication.move(path, is_folder_moved)
             if self._base is not None:
                 self._base.path = path
+        if self._content is not None and (self._publication.kept_version is not None or is_folder_moved):
+            self._content.leave_path()
 
     def fail(self, message: str) -> None:
         """Nothing of this is to be published: a writer was lost. Does not wait for a call under way."""

@@ -89,7 +89,11 @@ class StreamedContent(DraftContent):
         return new_file
 
     def can_send_again(self) -> bool:
-        return self._spool_file is not None
+        return self._spool_file is not None or not self._sent
+
+    def leave_path(self) -> None:
+        if self.can_send_again():
+            self._give_up_stream()
 
     def send_again(self, begin: Begin) -> NewFile:
         self._give_up_stream()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cloudalpha.exceptions import (
     AlreadyExistsFileSystemError,
@@ -22,7 +22,7 @@ from cloudalpha.layer import Layer
 from cloudalpha.open_file import OpenFile, OpenFileSettings
 from cloudalpha.spool import Spool
 
-PATHS = ["/a", "/b", "/folder/c"]
+PATHS = ["/a", "/folder/b"]
 REFUSALS = (InsufficientSpaceFileSystemError, UnsupportedOperationFileSystemError)
 
 
@@ -119,10 +119,10 @@ class OpenFileMachine(RuleBasedStateMachine):
 
     @rule(
         path=st.sampled_from(PATHS),
-        create=st.booleans(),
-        exclusive=st.integers(0, 9).map(lambda n: n == 0),
+        create=st.integers(0, 9).map(lambda n: n != 9),
+        exclusive=st.integers(0, 9).map(lambda n: n == 9),
         truncate=st.booleans(),
-        append=st.integers(0, 3).map(lambda n: n == 0),
+        append=st.integers(0, 3).map(lambda n: n == 3),
         read=st.booleans(),
     )
     def open_for_writing(
@@ -172,8 +172,15 @@ class OpenFileMachine(RuleBasedStateMachine):
 
     # Writing and reading
 
+    @initialize(content=st.binary(max_size=150))
+    def begin_with_a_file_in_hand(self, content: bytes) -> None:
+        self.other.write_all(PATHS[0], content)
+        self.published[PATHS[0]] = content
+        self.open_for_writing(PATHS[0], True, False, False, False, True)
+
     def pick(self, data: st.DataObject, *, write: bool = False, read: bool = False) -> HandleModel | None:
         fitting = [h for h in self.handles if (h.can_write or not write) and (h.can_read or not read)]
+        fitting = [h for h in fitting if h.draft is None or not h.draft.failed] or fitting
         return data.draw(st.sampled_from(fitting)) if fitting else None
 
     def refused(self, handle: HandleModel, error: FileSystemError) -> None:
@@ -190,11 +197,26 @@ class OpenFileMachine(RuleBasedStateMachine):
             draft.failed = handle.file.content.has_failed  # type: ignore[union-attr]
 
     @precondition(lambda self: self.handles)
-    @rule(data=st.data(), offset=st.integers(0, 200), content=st.binary(max_size=50), method=st.sampled_from("wta"))
-    def write(self, data: st.DataObject, offset: int, content: bytes, method: str) -> None:
+    @rule(
+        data=st.data(),
+        writes=st.lists(
+            st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=50), st.sampled_from("wta")), max_size=5
+        ),
+    )
+    def write(self, data: st.DataObject, writes: list[tuple[int, bytes, str]]) -> None:
         handle = self.pick(data, write=True)
-        if handle is None:
-            return
+        for offset, content, method in writes if handle is not None else ():
+            self.write_once(handle, offset, content, method)
+
+    @precondition(lambda self: self.handles)
+    @rule(data=st.data(), offsets=st.lists(st.integers(0, 12), min_size=1, max_size=6))
+    def write_blocks(self, data: st.DataObject, offsets: list[int]) -> None:
+        """As a client does that has several requests under way."""
+        handle = self.pick(data, write=True)
+        for offset in offsets if handle is not None else ():
+            self.write_once(handle, offset * 16, bytes([65 + offset]) * 16, "w")
+
+    def write_once(self, handle: HandleModel, offset: int, content: bytes, method: str) -> None:
         draft = handle.draft
         assert draft is not None
         if handle.append or method == "a":
@@ -305,7 +327,7 @@ class OpenFileMachine(RuleBasedStateMachine):
                 self.commit(draft)
         self.end(handle)
 
-    @precondition(lambda self: self.handles)
+    @precondition(lambda self: len(self.handles) > 2)
     @rule(data=st.data())
     def discard(self, data: st.DataObject) -> None:
         handle = self.pick(data)

@@ -356,6 +356,24 @@ def test_a_file_opened_and_closed_is_left_alone(native: bool, tmp_path: Path) ->
     assert files.read_all("/b") == b""
 
 
+@pytest.mark.parametrize("spool_size", [0, MIB])
+def test_an_edit_of_a_file_that_is_renamed_meanwhile(spool_size: int) -> None:
+    files = MemoryFileSystem()
+    content = _pattern(200 * KIB)
+    files.write_all("/a", content)
+    view = _view(files, spool_size)
+    file = view.open("/a", write=True)
+    file.write_at(100 * KIB, b"!")
+    view.rename("/a", "/b")
+    file.write_at(101 * KIB, bytes(90 * KIB))
+    file.finish()
+    assert (
+        files.read_all("/b")
+        == content[: 100 * KIB] + b"!" + content[100 * KIB + 1 : 101 * KIB] + bytes(90 * KIB) + content[191 * KIB :]
+    )
+    assert not files.exists("/a")
+
+
 def test_two_writers_last_commit_wins_both_whole() -> None:
     files = MemoryFileSystem()
     one, other = (_view(files).open("/a", write=True, create=True, truncate=True) for _ in range(2))
