@@ -264,6 +264,8 @@ class Channel(TransferChannel):
         if self.is_aborting:
             self.respond("226 The transfer is aborted.")
             self.is_aborting = False
+        if self._closed:  # sending can show that the client is gone
+            return
         self._timer.reset()
         if self._quit_pending:
             self.end("221 Good-bye.")

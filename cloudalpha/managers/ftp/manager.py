@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -31,7 +32,7 @@ class FTPManager(Manager):
         settings = self.settings
         tls = settings.get_tls()
         if tls in ("off", "optional") and not is_loopback(settings.host):
-            log_event(logger, "passwords may travel in clear", host=settings.host, tls=tls)
+            log_event(logger, "passwords may travel in clear", logging.WARNING, host=settings.host, tls=tls)
         certificates = None
         if tls != "off" or settings.implicit_port is not None:
             certificates = Certificates(settings, self.state_dir)

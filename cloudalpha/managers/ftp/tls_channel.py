@@ -30,6 +30,7 @@ class TLSChannel:
         self.is_tls = False
         self.is_established = False
         self._is_closing = False
+        self._hello_size = 0
         self._tls_context: ssl.SSLContext | None = None
         super().__init__(*arguments, **named)
 
@@ -124,11 +125,14 @@ class TLSChannel:
     def _wrap(self) -> bool:
         """Begin the handshake once the whole hello is there. ALPN must be `ftp`, so that nobody is led here who means another protocol (ALPACA).
 
-        Raises ValueError for another protocol, or none of TLS.
+        Raises ValueError for another protocol, what is not TLS, and a hello that ends in its middle; OSError.
         """
         hello = self.socket.recv(_MAX_HELLO, socket.MSG_PEEK)
         missing, protocols = get_offered_protocols(hello)
         if missing and hello:
+            if len(hello) <= self._hello_size:  # woken without the bytes that were waited for: no more will come
+                raise ValueError("the hello is not whole")
+            self._hello_size = len(hello)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(len(hello) + missing, _MAX_HELLO))
             return False
         if protocols and b"ftp" not in protocols:

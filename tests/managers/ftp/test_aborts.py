@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import subprocess
@@ -191,3 +192,17 @@ def test_stop_discards(
     manager.stop()  # type: ignore[attr-defined]
     data.close()
     _assert_untouched(files)
+
+
+def test_both_connections_reset_during_a_download(
+    client: Client, files: HeldFileSystem, gate: OpenGate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sending the 426 is what shows that the control connection is gone too."""
+    files.write_all("/big", PART * 50)
+    data = client.begin("RETR big")
+    data.recv(1000)
+    client.file.close()
+    reset(client.sock)
+    reset(data)
+    wait_until(lambda: gate.visits[0].closed)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -18,6 +18,7 @@ from cloudalpha.managers.ftp.manager import FTPManager
 from cloudalpha.managers.ftp.settings import FTPSettings
 from cloudalpha.managers.ftp.tls import Certificates
 from cloudalpha.testing.gate import OpenGate
+from cloudalpha.testing.waiting import wait_until
 from tests.managers.ftp.conftest import port_of
 from tests.managers.ftp.helpers import Client, HeldFileSystem, finish, make_client_context, read_all
 
@@ -284,3 +285,45 @@ def test_sslscan_finds_forward_secret_aead_suites_only(serve: Callable[..., FTPM
         assert version == "TLSv1.3" or suite.startswith(("ECDHE", "DHE"))
     assert not re.search(r"(SSLv[23]|TLSv1\.[01]) +enabled", result.stdout)
     assert "Session renegotiation not supported" in result.stdout
+
+
+def test_a_data_connection_sends_nothing_that_a_writer_would_not_read(connect: Callable[..., Client]) -> None:
+    """Tickets of TLS 1.3 that a client leaves unread turn its close into a reset, which cuts off the end of the upload (rclone)."""
+    client = _log_in_with_tls(connect(log_in=False))
+    data = client.begin("STOR f")
+    data.sendall(b"12345")
+    wait_until(lambda: b" 5 bytes" in client.do("STAT"))
+    with socket.socket(fileno=os.dup(data.fileno())) as raw, pytest.raises(BlockingIOError):
+        raw.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    finish(data)
+    assert client.read_reply().startswith(b"226")
+
+
+def test_a_hello_in_pieces(serve: Callable[..., FTPManager], gate: OpenGate) -> None:
+    port = serve(implicit_port=0).get_endpoints()[1].port
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    connection = make_client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    hello = outgoing.read()
+    with socket.create_connection(("127.0.0.1", port), 20) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for position in range(len(hello)):
+            sock.sendall(hello[position : position + 1])
+        assert sock.recv(1) == b"\x16", "the server's hello"
+    for part in (hello[:3], hello[:100]):
+        with socket.create_connection(("127.0.0.1", port), 20) as sock:
+            sock.sendall(part)
+            sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
+                assert read_all(sock) == b""
+    wait_until(lambda: all(visit.closed for visit in gate.visits), message="nobody waits for the rest of a hello")
+
+
+def test_leaving_clear_text_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    manager = FTPManager(
+        "ftp", FTPSettings(host="0.0.0.0", port=0, tls="optional"), OpenGate(HeldFileSystem()), tmp_path
+    )  # noqa: S104
+    manager.start()
+    manager.stop()
+    assert [record.message for record in caplog.records] == ["passwords may travel in clear"]
