@@ -72,7 +72,7 @@ def is_valid_name(name: str) -> bool:
     if name in ("", ".", "..") or "/" in name or not _CONTROL_CHARACTERS.isdisjoint(name):
         return False
     try:
-        return len(name) <= MAX_NAME_BYTES // 4 or len(encode(name)) <= MAX_NAME_BYTES
+        return len(encode(name)) <= MAX_NAME_BYTES
     except InvalidPathFileSystemError:
         return False
 

@@ -115,10 +115,7 @@ def test_the_root() -> None:
     assert paths.rebase("/", "/", "/a") == "/a"
 
 
-LONE = pytest.param("\ud800", marks=pytest.mark.xfail(reason="is_valid_name does not encode short names", strict=True))
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb", "\x7f", "\0", "x" * 256, "ä" * 128, LONE])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb", "\x7f", "\0", "x" * 256, "ä" * 128, "\ud800"])
 def test_names_that_no_client_can_ask_for(name: str) -> None:
     assert not paths.is_valid_name(name)
 
