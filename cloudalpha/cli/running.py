@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from cloudalpha.cli.privileges import become_user
 from cloudalpha.configurator.configuration import Configuration
 from cloudalpha.configurator.gateway import Gateway
 from cloudalpha.exceptions import CloudAlphaError, InvalidSettingError
@@ -42,6 +43,10 @@ class Running:
         self._old_signals = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._old_umask = os.umask(0o077)
         try:
+            if configuration.general.run_as is not None:
+                become_user(
+                    configuration.general.run_as, configuration.state_dir
+                )  # before anything is made, so that all is theirs
             limit_process()
             _open_log(configuration)
             self.gateway = Gateway(configuration)
@@ -56,7 +61,7 @@ class Running:
                 _LOGGER,
                 "running_as_root",
                 logging.WARNING,
-                hint="a user of its own is safer; no port from 1024 on needs root",
+                hint="set `run_as` to a user of its own; ports below 1024 work then too",
             )
         self.gateway.start()
 

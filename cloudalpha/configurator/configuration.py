@@ -30,6 +30,12 @@ class GeneralOptions(Options):
     spool_size: Size = Field(
         1024**3, description="Bytes that the spool may take, of all sessions together; 0 keeps none."
     )
+    run_as: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*\$?(:[A-Za-z_][A-Za-z0-9_.-]*)?$",
+        description="`USER` or `USER:GROUP` that the gateway becomes when root starts it; ports below 1024 still work. "
+        "That user must be able to read this file (SIGHUP), certificates and accounts' folders, and to write the log's folder.",
+    )
     grace_seconds: Duration = Field(30.0, description="How long a stop waits for transfers that are under way.")
 
 
