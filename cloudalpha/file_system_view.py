@@ -14,7 +14,6 @@ from cloudalpha.exceptions import (
     AlreadyExistsFileSystemError,
     DirectoryNotEmptyFileSystemError,
     FileSystemError,
-    InvalidPathFileSystemError,
     IsADirectoryFileSystemError,
     NotFoundFileSystemError,
     RevisionMismatchFileSystemError,
@@ -354,14 +353,6 @@ class FileSystemView(Layer):
             file.discard("the session is over")
 
 
-def _can_be_asked_for(path: str) -> bool:
-    try:
-        paths.encode(path)
-    except InvalidPathFileSystemError:
-        return False
-    return paths.is_valid_name(paths.get_name(path))
-
-
 def _list(dir_path: str, entries: Iterator[FileMetadata], own: dict[str, FileMetadata]) -> Iterator[FileMetadata]:
     """The entries, with the session's own drafts in place of what is published, without names that cannot be asked for."""
     num_left_out = 0
@@ -369,7 +360,7 @@ def _list(dir_path: str, entries: Iterator[FileMetadata], own: dict[str, FileMet
     try:
         for entry in entries:
             path = entry[0]
-            if not (path.isprintable() and len(path) <= plain_length) and not _can_be_asked_for(path):
+            if not (path.isprintable() and len(path) <= plain_length) and not paths.is_valid_name(paths.get_name(path)):
                 num_left_out += 1
             elif own and path in own:
                 yield own.pop(path)
