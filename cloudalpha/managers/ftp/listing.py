@@ -90,7 +90,14 @@ def make_facts_format(facts: tuple[str, ...]) -> Format:
 
 def format_time(when: datetime) -> str:
     """A time-val (RFC 3659, section 2.3), in whole seconds."""
-    return f"{when.year:04}{when.month:02}{when.day:02}{when.hour:02}{when.minute:02}{when.second:02}"
+    return "%04d%02d%02d%02d%02d%02d" % (  # noqa: UP031 - half the time of an f-string, for each of a million entries
+        when.year,
+        when.month,
+        when.day,
+        when.hour,
+        when.minute,
+        when.second,
+    )
 
 
 def parse_time(text: str) -> datetime | None:

@@ -7,6 +7,7 @@ import io
 import os
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,7 +209,7 @@ def test_filezillas_sequence(connect: Callable[..., Client], files: HeldFileSyst
 @pytest.mark.parametrize("mode", MODES)
 def test_rclone(manager: FTPManager, root: Path, tree: Path, tmp_path: Path, binary: str, mode: str) -> None:
     explicit, implicit = (endpoint.port for endpoint in manager.get_endpoints())
-    command = str(Path(os.sys.executable).parent / binary) if binary == "rclone" else binary  # type: ignore[attr-defined]
+    command = str(Path(sys.executable).parent / binary)  # an absolute one stays as it is
     if not Path(command).exists():
         pytest.skip(f"not installed: {command}")
     secret = run(command, "obscure", "secret").strip()

@@ -321,9 +321,8 @@ def test_a_hello_in_pieces(serve: Callable[..., FTPManager], gate: OpenGate) -> 
 
 
 def test_leaving_clear_text_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    manager = FTPManager(
-        "ftp", FTPSettings(host="0.0.0.0", port=0, tls="optional"), OpenGate(HeldFileSystem()), tmp_path
-    )  # noqa: S104
+    settings = FTPSettings(host="0.0.0.0", port=0, tls="optional")  # noqa: S104
+    manager = FTPManager("ftp", settings, OpenGate(HeldFileSystem()), tmp_path)
     manager.start()
     manager.stop()
     assert [record.message for record in caplog.records] == ["passwords may travel in clear"]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from cloudalpha.managers.ftp.transfers import Upload
 from cloudalpha.services.local.file_system import LocalFileSystem
 from cloudalpha.services.local.tree import Tree
-from tests.managers.ftp.conftest import port_of
 from tests.managers.ftp.helpers import Client, HeldFileSystem, read_all
 
 CONTENT = os.urandom(3_000_000)
@@ -269,4 +268,3 @@ def test_eight_sessions_at_once(connect: Callable[..., Client], serve: Callable[
     for thread in threads:
         thread.join(60)
     assert not errors
-    assert port_of(manager)  # type: ignore[arg-type]
