@@ -59,8 +59,6 @@ class SFTPManager(Manager):
             self._thread.start()
             asyncio.run_coroutine_threadsafe(hub.listen(sockets), loop).result()
             self._hub, self._loop = hub, loop
-            for endpoint in self._endpoints:
-                log_event(_log, "listening", host=endpoint.host, port=endpoint.port, fingerprint=endpoint.fingerprint)
 
     def stop(self, grace_seconds: float = 0.0) -> None:
         with self._lock:

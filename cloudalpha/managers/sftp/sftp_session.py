@@ -35,7 +35,8 @@ from cloudalpha.managers.sftp.workers import Share
 _MAX_WAITING_REQUESTS = 256
 _MAX_WAITING_BYTES = 4 * 1024 * 1024
 _MAX_REPLY_DELAY_SECONDS = 0.002
-_FLUSH_BYTES = 256 * 1024
+_FLUSH_BYTES = 128 * 1024
+_PIECE_BYTES = 32 * 1024  # what clients take in one packet of a channel: AsyncSSH then cuts and copies nothing
 _TURN_BYTES = 2 * 1024 * 1024  # one session's replies and data before the event loop turns to others
 
 _LENGTH = struct.Struct(">I")
@@ -337,7 +338,9 @@ class SFTPSession:
     def _flush(self) -> None:
         if self._replies and not self._is_over:
             replies, self._replies, self._num_reply_bytes = self._replies, [], 0
-            self._wire.write(replies[0] if len(replies) == 1 else b"".join(replies))
+            data = replies[0] if len(replies) == 1 else b"".join(replies)
+            for start in range(0, len(data), _PIECE_BYTES):
+                self._wire.write(data[start : start + _PIECE_BYTES])
 
     def _schedule_flush(self) -> None:
         """Replies of one pass of the event loop go out together."""
