@@ -95,6 +95,19 @@ def start_put(bench: Bench, peer: Peer, source: Path, name: str, cipher: str = A
     return start_curl(peer, "-T", str(source), f"ftp://127.0.0.1:{peer.port}/{name}")
 
 
+def start_slow(bench: Bench, peer: Peer, direction: str, name: str, target: str) -> subprocess.Popen[str]:
+    """A transfer that the client holds to 5 MB/s."""
+    source = bench.tree / name
+    if peer.protocol == "sftp":
+        command = (
+            f"get {peer.prefix}/{name} /dev/null" if direction == "get" else f"put {source} {peer.prefix}/{target}"
+        )
+        return start_sftp(bench, peer, command + "\n", AES, "-l", "40000")
+    url = f"ftp://127.0.0.1:{peer.port}"
+    arguments = ["-o", "/dev/null", f"{url}/{name}"] if direction == "get" else ["-T", str(source), f"{url}/{target}"]
+    return start_curl(peer, "--limit-rate", "5M", *arguments)
+
+
 def start_get_tree(bench: Bench, peer: Peer, name: str, target: Path) -> subprocess.Popen[str]:
     """A folder down."""
     if peer.protocol == "sftp":

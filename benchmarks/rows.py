@@ -190,6 +190,25 @@ def _memory_of_huge(direction: str) -> Callable[[Bench, Peer], dict[str, float]]
     return measure
 
 
+def _memory_of_slow(direction: str) -> Callable[[Bench, Peer], dict[str, float]]:
+    """A huge transfer at 5 MB/s, looked at for ten seconds and then broken off."""
+
+    def measure(bench: Bench, peer: Peer) -> dict[str, float]:
+        sampler = MemorySampler(peer.pid)
+        process = clients.start_slow(bench, peer, direction, HUGE, "slow-put.bin")
+        deadline = time.monotonic() + 10
+        sampler.sample_until(lambda: process.poll() is not None or time.monotonic() > deadline)
+        if process.poll() is not None:
+            clients.finish(process)
+            raise RuntimeError(f"{peer.name}: the slow transfer ended too early")
+        process.kill()
+        process.wait()
+        (bench.tree / "slow-put.bin").unlink(missing_ok=True)
+        return {"MiB": sampler.growth / MIB}
+
+    return measure
+
+
 THROUGHPUT = {"MiB/s": "MiB/s", "server CPU": "s"}
 TREE = {"s": "s", "server CPU": "s"}
 LISTING = {"s": "s", "first byte": "s", "server CPU": "s", "memory kept": "MiB"}
@@ -208,6 +227,8 @@ ROWS = [
     Row("8 parallel transfers of 64 MiB", ("sftp", "ftp"), THROUGHPUT, _parallel, higher_is_better=True),
     Row("memory of a 4 GiB get", ("sftp", "ftp"), {"MiB": "MiB"}, _memory_of_huge("get"), heavy=True),
     Row("memory of a 4 GiB put", ("sftp", "ftp"), {"MiB": "MiB"}, _memory_of_huge("put"), heavy=True),
+    Row("memory of a slow get", ("sftp", "ftp"), {"MiB": "MiB"}, _memory_of_slow("get"), heavy=True),
+    Row("memory of a slow put", ("sftp", "ftp"), {"MiB": "MiB"}, _memory_of_slow("put"), heavy=True),
     *(
         Row(f"{count} idle sessions", ("sftp", "ftp"), {"MiB": "MiB", "CPU %": "%"}, _idle(count), heavy=True)
         for count in (0, 100, 1000)
