@@ -12,9 +12,7 @@ import pytest
 from cloudalpha.exceptions import (
     AccessFailedFileSystemError,
     InsufficientSpaceFileSystemError,
-    InvalidPathFileSystemError,
     NotFoundFileSystemError,
-    PermissionDeniedFileSystemError,
 )
 from cloudalpha.file_system import NOTHING, FileSystem, WriteOptions
 from cloudalpha.layer import Layer
@@ -62,51 +60,6 @@ class TestRequiredMethodsOnly(FileSystemTests):
     @pytest.fixture
     def file_system(self) -> FileSystem:
         return RequiredMethodsOnly()
-
-
-class TestCountingLayerContract(FileSystemTests):
-    @pytest.fixture
-    def file_system(self) -> FileSystem:
-        return CountingLayer(MemoryFileSystem())
-
-
-class TestFaultyLayerContract(FileSystemTests):
-    @pytest.fixture
-    def file_system(self) -> FileSystem:
-        return FaultyLayer(MemoryFileSystem())
-
-
-class TestSlowLayerContract(FileSystemTests):
-    @pytest.fixture
-    def file_system(self) -> FileSystem:
-        return SlowLayer(MemoryFileSystem())
-
-
-class RequiredMethodsOnly(MemoryFileSystem):
-    """The memory service as its author would begin: with nothing optional."""
-
-    rename = FileSystem.rename
-    copy = FileSystem.copy
-    set_modified_datetime = FileSystem.set_modified_datetime
-    get_space = FileSystem.get_space  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.capabilities = replace(self.capabilities, sets_modified=False, atomic_rename=False, server_side_copy=False)
-
-    def create_new_file(self, path: str, options: WriteOptions = WriteOptions()) -> object:  # type: ignore[override]
-        return super().create_new_file(path, replace(options, modified_datetime=None))
-
-
-class TestRequiredMethodsOnly(FileSystemTests):
-    @pytest.fixture
-    def file_system(self) -> FileSystem:
-        return RequiredMethodsOnly()
-
-    def test_root_stays(self, file_system: FileSystem, folder: str, overwrite: bool = True) -> None:
-        with pytest.raises((PermissionDeniedFileSystemError, InvalidPathFileSystemError)):
-            file_system.rename("/", folder + "/below", overwrite)
-        assert file_system.is_dir(folder)
 
 
 class TestCountingLayer:
