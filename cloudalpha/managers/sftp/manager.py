@@ -23,6 +23,7 @@ from cloudalpha.managers.sftp.settings import SFTPSettings
 _log = logging.getLogger("cloudalpha.managers.sftp")
 
 _STOP_SECONDS = 30.0
+_SETTLING_PASSES = 10
 
 
 class SFTPManager(Manager):
@@ -92,13 +93,21 @@ class SFTPManager(Manager):
         return hub.count_sessions() if hub is not None else 0
 
 
+async def _settle() -> None:
+    """Let what is left end, and sockets that are closing be closed, which takes asyncio some passes."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for _ in range(_SETTLING_PASSES):
+        await asyncio.sleep(0)
+
+
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(_settle())
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
