@@ -123,6 +123,7 @@ port = {ftp}
 tls = "optional"
 [managers.sftp]
 port = {sftp}
+ciphers = ["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"]
 [defence]
 trusted_networks = ["127.0.0.0/8"]
 max_connections = 5000
