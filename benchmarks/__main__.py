@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.peers import STARTERS, Bench, Peer, open_bench
-from benchmarks.report import Figures, make_table, save
+from benchmarks.report import Figures, make_overview, make_table, save, update_page
 from benchmarks.rows import ROWS, Row, prepare
 
 
@@ -39,6 +39,8 @@ def main() -> int:
             failures += run_row(bench, row, asked, repeats, figures)
     print(make_table(rows, figures))
     path = save(arguments.results, rows, figures, arguments.repeats)
+    if not wanted and arguments.results == Path(__file__).with_name("results"):
+        update_page(Path(__file__).parent.parent / "README.md", make_overview(rows, figures))
     print(f"\nkept as {path.name}; failures: {failures}", file=sys.stderr)
     return 1 if failures else 0
 

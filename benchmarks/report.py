@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.rows import Row
 
 OWN_NAME = "CloudAlpha"
+BEGIN_MARK, END_MARK = "<!-- benchmarks: made by `make bench` -->", "<!-- end of benchmarks -->"
 
 Figures = dict[tuple[str, str, str], dict[str, list[float]]]
 """(row, protocol, peer) -> figure -> one value a repeat."""
@@ -48,6 +49,42 @@ def _make_line(
 def _ratio(own: list[float], other: list[float]) -> str:
     divisor = statistics.median(other)
     return f"{statistics.median(own) / divisor:.2f}" if divisor else "-"
+
+
+def make_overview(rows: Sequence[Row], figures: Figures) -> str:
+    """A Markdown table for the README: a line a row and protocol, a column a server, medians of the main figure and of the server's CPU."""
+    peers = list(dict.fromkeys(peer for _, _, peer in figures))
+    lines = ["| what | over | " + " | ".join(peers) + " |", "|---|---|" + "---|" * len(peers)]
+    for row in rows:
+        for protocol in row.protocols:
+            cells = [_make_cell(row, figures.get((row.name, protocol, peer))) for peer in peers]
+            if any(cells):
+                lines.append(f"| {row.name} | {protocol} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _make_cell(row: Row, values: dict[str, list[float]] | None) -> str:
+    if values is None:
+        return ""
+    main = next(iter(row.figures))
+    text = f"{_number(statistics.median(values[main]))} {row.figures[main]}"
+    for name in ("server CPU", "first byte"):
+        if name in row.figures:
+            text += f", {_number(statistics.median(values[name]))} s {name.removeprefix('server ')}"
+    return text
+
+
+def update_page(page: Path, overview: str) -> None:
+    """Put the table between the page's two marks."""
+    before, rest = page.read_text().split(BEGIN_MARK)
+    after = rest.split(END_MARK)[1]
+    page.write_text(f"{before}{BEGIN_MARK}\n{overview}\n{END_MARK}{after}")
+
+
+def load(path: Path) -> Figures:
+    """The figures of a run that was kept."""
+    rows = json.loads(path.read_text())["rows"]
+    return {(row["row"], row["protocol"], row["peer"]): row["figures"] for row in rows}
 
 
 def _number(value: float) -> str:
