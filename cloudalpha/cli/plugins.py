@@ -23,9 +23,14 @@ def plugins(as_json: JSONOption = False) -> None:
 
     from cloudalpha.configurator.plug_ins import PlugIns
 
-    logging.getLogger("cloudalpha.configurator").disabled = True  # the table says it
+    logger = logging.getLogger("cloudalpha.configurator")
+    logger.disabled = True  # the table says what the log would
+    try:
+        found = PlugIns().describe_all()
+    finally:
+        logger.disabled = False
     rows = []
-    for plug_in in PlugIns().describe_all():
+    for plug_in in found:
         hint = plug_in.get_hint()
         state = "missing" if hint else "broken" if plug_in.problem else "ok"
         rows.append(asdict(plug_in) | {"state": state, "note": hint or plug_in.problem})
