@@ -56,12 +56,17 @@ class Lane:
 
 @dataclass(eq=False, slots=True)
 class FileHandle:
-    """An open file. is_readable, is_writable: what it was opened for."""
+    """An open file. is_readable, is_writable: what it was opened for. is_append: writes go to the end, in the order in which they come."""
 
     file: OpenFile
     is_readable: bool
     is_writable: bool
+    is_append: bool = False
     lane: Lane = field(default_factory=Lane)
+
+    def is_free_for_write(self, offset: int) -> bool:
+        """Whether a write that has come now may be done before what is in the lane."""
+        return not self.lane.is_busy or (not self.is_append and self.lane.is_free_for_write(offset))
 
 
 @dataclass(eq=False, slots=True)

@@ -107,6 +107,7 @@ class Operations:
         reader.get_attrs()
         is_writable = bool(flags & (OpenFlag.WRITE | OpenFlag.APPEND))
         is_readable = bool(flags & OpenFlag.READ)
+        is_append = bool(flags & OpenFlag.APPEND)
         if not is_writable and not is_readable:
             raise StatusError(Status.FAILURE, "a file is opened for reading, for writing or for both")
         self.handles.reserve()
@@ -117,7 +118,7 @@ class Operations:
                     path,
                     read=is_readable,
                     write=is_writable,
-                    append=bool(flags & OpenFlag.APPEND),
+                    append=is_append,
                     create=is_writable and bool(flags & OpenFlag.CREATE),
                     exclusive=bool(flags & OpenFlag.EXCLUSIVE),
                     truncate=is_writable and bool(flags & OpenFlag.TRUNCATE),
@@ -125,7 +126,7 @@ class Operations:
             except BaseException:
                 self.handles.release()
                 raise
-            name = self.handles.add(FileHandle(file, is_readable, is_writable))
+            name = self.handles.add(FileHandle(file, is_readable, is_writable, is_append))
             return make_packet(Kind.HANDLE, request_id, string(name))
 
         return Work(self._changes, job) if is_writable else self.look(job)

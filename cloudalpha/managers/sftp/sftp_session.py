@@ -239,7 +239,7 @@ class SFTPSession:
         with memoryview(self._received) as view:
             data = bytes(view[data_start : data_start + num_bytes])
         lane = handle.lane
-        is_taken = lane.is_free_for_write(offset) and handle.file.try_write_at(offset, data)
+        is_taken = handle.is_free_for_write(offset) and handle.file.try_write_at(offset, data)
         if is_taken and not lane.is_busy:
             self._reply(make_ok(request_id))
         elif is_taken:  # OpenSSH's scp cuts the file where the answers to its writes leave their order
