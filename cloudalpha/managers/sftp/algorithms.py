@@ -21,6 +21,18 @@ HOST_KEY_ALGORITHMS = {
 }
 """How a host key may sign: what a key could do beside these (SHA-1, private names) is not offered."""
 
+SIGNATURES = [
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+]
+"""How clients are told to sign with their keys (RFC 8308, section 3.1): AsyncSSH's own list has DSA, and RSA over SHA-1."""
+
 _AES_GCM = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"]
 _CHACHA = ["chacha20-poly1305@openssh.com"]
 _AES_CTR = ["aes256-ctr", "aes128-ctr"]

@@ -13,7 +13,13 @@ import asyncssh
 from cloudalpha.exceptions import ManagerError
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Gate, Session, Visit
-from cloudalpha.managers.sftp.algorithms import HOST_KEY_ALGORITHMS, LEGACY_CIPHERS, LEGACY_KEY_EXCHANGES, LEGACY_MACS
+from cloudalpha.managers.sftp.algorithms import (
+    HOST_KEY_ALGORITHMS,
+    LEGACY_CIPHERS,
+    LEGACY_KEY_EXCHANGES,
+    LEGACY_MACS,
+    SIGNATURES,
+)
 from cloudalpha.managers.sftp.connection import Connection, Entry, Server
 from cloudalpha.managers.sftp.errors import get_status
 from cloudalpha.managers.sftp.scp import SCPTransfer
@@ -168,6 +174,7 @@ def make_options(
             encryption_algs=ciphers,
             mac_algs=macs,
             compression_algs=["none"],
+            signature_algs=SIGNATURES,
             login_timeout=log_in_timeout,
             keepalive_interval=0,  # TCP's own finds dead peers, and costs no timer for each packet: see Connection
             allow_pty=False,
