@@ -70,9 +70,9 @@ class DefenceOptions(Options):
     early_drop_percent: float = Field(
         30, ge=0, le=100, description="share of connections that is refused when that begins"
     )
-    connection_rate: float = Field(10, gt=0, description="connections a second of one origin that end without a log-in")
+    connection_rate: float = Field(5, gt=0, description="connections a second of one origin that end without a log-in")
     connection_burst: int = Field(
-        60, ge=1, description="connections of one origin that may come at once before the rate counts"
+        20, ge=1, description="connections of one origin that may come at once before the rate counts"
     )
     max_sessions_per_connection: int = Field(8, ge=1, description="sessions (SSH channels) in one connection")
     max_parallel_hashes: int = Field(4, ge=1, description="passwords checked at once; each takes 64 MiB of memory")
