@@ -56,6 +56,10 @@ class Visit(ABC):
     def get_certificate_authorities(self, user_name: str) -> list[str]:
         """The authorities, `TYPE BASE64` each, whose certificates may log the user in; none for an unknown user."""
 
+    def get_principals(self, user_name: str) -> list[str]:
+        """What a certificate must name, one of them at least, to log the user in; none for an unknown user. The default: the user's own name."""
+        return [user_name]
+
     @abstractmethod
     def accept_certificate(self, user_name: str, subject: str) -> bool:
         """Tell that the manager has verified a certificate, by one of the user's authorities, whose text names it: for the log."""

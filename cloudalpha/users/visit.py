@@ -117,7 +117,6 @@ class UserVisit(Visit):
         return list(user.certificate_authorities) if user is not None else []
 
     def get_principals(self, user_name: str) -> list[str]:
-        """What a certificate must name, one of them at least, to log the user in; none for an unknown user."""
         user = self._get_admitted(user_name)
         return list(user.principals or (user_name,)) if user is not None else []
 

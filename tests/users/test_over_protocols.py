@@ -332,12 +332,14 @@ def test_key_then_password(start: StartManager) -> None:
         transport.close()
 
 
-async def _log_in_with_certificate(port: int, key: asyncssh.SSHKey, certificate: asyncssh.SSHCertificate) -> None:
+async def _log_in_with_certificate(
+    port: int, user_name: str, key: asyncssh.SSHKey, certificate: asyncssh.SSHCertificate
+) -> None:
     async with (
         asyncssh.connect(
             "127.0.0.1",
             port,
-            username="alice",
+            username=user_name,
             client_keys=[(key, certificate)],
             known_hosts=None,
             config=None,
@@ -349,18 +351,36 @@ async def _log_in_with_certificate(port: int, key: asyncssh.SSHKey, certificate:
 
 
 @pytest.mark.parametrize(
-    ("principals", "valid_before", "comes_in"),
-    [(["alice"], "+1h", True), (["bob"], "+1h", False), ([], "+1h", False), (["alice"], "-1h", False)],
+    ("user_name", "principals", "valid_before", "comes_in"),
+    [
+        ("alice", ["alice"], "+1h", True),
+        ("alice", ["bob"], "+1h", False),
+        ("alice", [], "+1h", False),
+        ("alice", ["alice"], "-1h", False),
+        ("operator", ["guests", "ops"], "+1h", True),
+        ("operator", ["ops"], "-1h", False),
+        ("operator", ["operator"], "+1h", False),
+        ("alice", ["ops"], "+1h", False),
+        ("bob", ["bob", "ops"], "+1h", False),
+        ("nobody", ["nobody", "ops"], "+1h", False),
+    ],
 )
-def test_certificates(principals: list[str], valid_before: str, comes_in: bool, start: StartManager) -> None:
-    authority, key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+def test_certificates(
+    user_name: str, principals: list[str], valid_before: str, comes_in: bool, start: StartManager
+) -> None:
+    """The operator's certificates name `ops`; those of bob come from another authority."""
+    authority, other, key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(3))
     certificate = authority.generate_user_certificate(
         key, "laptop", principals=principals, valid_after="-2h", valid_before=valid_before
     )
     text = authority.export_public_key().decode()
-    user = make_user(public_keys=[], certificate_authorities=[text])
-    manager = start("sftp", Gatekeeper({"alice": user}, lambda name: MemoryFileSystem()))
-    log_in = partial(_log_in_with_certificate, manager.get_endpoints()[0].port, key, certificate)
+    users = {
+        "alice": make_user(public_keys=[], certificate_authorities=[text]),
+        "operator": make_user(public_keys=[], certificate_authorities=[text], principals=["ops"]),
+        "bob": make_user(public_keys=[], certificate_authorities=[other.export_public_key().decode()]),
+    }
+    manager = start("sftp", Gatekeeper(users, lambda name: MemoryFileSystem()))
+    log_in = partial(_log_in_with_certificate, manager.get_endpoints()[0].port, user_name, key, certificate)
     if comes_in:
         asyncio.run(log_in())
     else:

@@ -175,12 +175,15 @@ class Connection(asyncssh.SSHServerConnection):
         if signature and _get_first_string(signature) in _REFUSED_SIGNATURES:
             return False
         certificate = describe_certificate(key_data)
-        if certificate is not None:
-            if username not in certificate.principals:  # one without names would be good for everybody
-                return False
-            subject = certificate.subject
-            self.candidate = ("key", lambda: self.visit.accept_certificate(username, subject))
-        return await super().validate_public_key(username, key_data, msg, signature)
+        if certificate is None:
+            return await super().validate_public_key(username, key_data, msg, signature)
+        principals = self.visit.get_principals(username)
+        principal = next((name for name in certificate.principals if name in principals), None)
+        if principal is None:  # one without names would be good for everybody
+            return False
+        subject = certificate.subject
+        self.candidate = ("key", lambda: self.visit.accept_certificate(username, subject))
+        return await super().validate_public_key(principal, key_data, msg, signature)  # it looks for that name too
 
     async def send_userauth_success(self) -> None:
         """A factor is proven: the client is in when it was the last one that the user needs."""
@@ -248,9 +251,9 @@ class Server(asyncssh.SSHServer):
         return True
 
     def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return self._connection.candidate is not None and _describe_key(key) in self._visit.get_certificate_authorities(
-            username
-        )
+        """Whether the authority may vouch for the user; username is the name that the certificate has for them."""
+        authorities = self._visit.get_certificate_authorities(self._connection.user_name)
+        return self._connection.candidate is not None and _describe_key(key) in authorities
 
     async def validate_password(self, username: str, password: str) -> bool:
         self._connection.candidate = None
