@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from cloudalpha.logs import log_event
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _RECORD = 16 * 1024  # what one TLS record holds at most
 _TURN = 4 * 1024 * 1024  # bytes after which the control connection is looked at
 _SENDFILE = 1024 * 1024
+_MIN_SETTLE_SECONDS = 0.002
+_MAX_SETTLE_SECONDS = 0.03
+_SETTLE_SHARE = 0.1
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _NO_EVENTS = 0
 
@@ -51,6 +55,8 @@ class DataConnection(TLSChannel, _DataChannel):
         self._transfer: Transfer | None = None
         self._unsent = memoryview(b"")
         self._ended = False
+        self._is_settling = False
+        self._started = 0.0
         self._reply: str | None = None
         self._refusal: str | None = None
         self._last_progress = -1
@@ -73,6 +79,7 @@ class DataConnection(TLSChannel, _DataChannel):
     def start(self, transfer: Transfer) -> None:
         """Begin; the connection now answers for the transfer, whatever happens."""
         self._transfer = transfer
+        self._started = time.monotonic()
         if self._refusal is not None:
             self.fail(Refusal(self._refusal))
         else:
@@ -103,7 +110,7 @@ class DataConnection(TLSChannel, _DataChannel):
         return not self._closed
 
     def handle_read(self) -> None:
-        if self._transfer is None or not self._transfer.receives or self._ended:
+        if self._transfer is None or not self._transfer.receives or self._ended or self._is_settling:
             return
         received = 0
         while received < _TURN and not self._closed and not self._ended:
@@ -231,12 +238,33 @@ class DataConnection(TLSChannel, _DataChannel):
 
     def _end(self) -> None:
         if self._transfer is not None and self._transfer.receives:
-            # FIN is all that plain FTP has. A client that died, or said ABOR, shows on the control connection.
             self._channel.drain()
             if self._closed:
                 return
+            if not self.is_tls and not self._transfer.is_whole:
+                self._settle()
+                return
         self._ended = True
         self.close()
+
+    def _settle(self) -> None:
+        """FIN is all that plain FTP has, and of a client that died the kernel sends it too: on this connection first, and then on the control
+        connection. So the upload ends only if that one stays up a little longer; the longer the upload took, the likelier it was broken off.
+        """
+        seconds = (time.monotonic() - self._started) * _SETTLE_SHARE
+        self._is_settling = True
+        self._last_progress = -1
+        self.modify_ioloop_events(_NO_EVENTS)
+        self.ioloop.call_later(
+            min(max(seconds, _MIN_SETTLE_SECONDS), _MAX_SETTLE_SECONDS), self._end_settled, _errback=self.handle_error
+        )
+
+    def _end_settled(self) -> None:
+        if not self._closed:
+            self._channel.drain()
+        if not self._closed:
+            self._ended = True
+            self.close()
 
     def _check_progress(self) -> None:
         if self._ended:  # the client does not take TLS's good-bye

@@ -22,6 +22,11 @@ class Transfer(ABC):
     offset = 0
     num_bytes = 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all has come that the client announced; False where it announced nothing."""
+        return False
+
     def get_chunk(self) -> bytes:
         """The next bytes to send; none at the end."""
         return b""
@@ -93,6 +98,10 @@ class Upload(Transfer):
         self._announced = None if ascii_mode else announced
         self._held = b""
 
+    @property
+    def is_whole(self) -> bool:
+        return self._announced in (self.num_bytes, self._before + self.num_bytes)
+
     def take(self, data: bytes) -> None:
         self.num_bytes += len(data)
         if self._ascii:
@@ -102,7 +111,7 @@ class Upload(Transfer):
         self._write(data)
 
     def finish(self) -> str:
-        if self._announced is not None and self._announced not in (self.num_bytes, self._before + self.num_bytes):
+        if self._announced is not None and not self.is_whole:
             self.discard("not as long as announced")
             raise Refusal(
                 f"451 {self.num_bytes} bytes came where ALLO announced {self._announced}: nothing was stored."
