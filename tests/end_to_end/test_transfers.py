@@ -44,10 +44,11 @@ def test_a_tree_both_ways(place: Place, client: Client) -> None:
 
 @pytest.mark.clients(lambda client: client.has_resume_put)
 def test_an_upload_is_resumed(place: Place, client: Client) -> None:
-    (place.folder / "file").write_bytes(CONTENT)
-    place.remote.write(f"{place.base}/file", CONTENT[:1_234_567])
+    content = CONTENT[: client.resume_bytes]
+    (place.folder / "file").write_bytes(content)
+    place.remote.write(f"{place.base}/file", content[: len(content) * 2 // 5])
     client.resume_put(place.folder / "file", f"{place.base}/file").run(place.folder)
-    assert place.remote.read(f"{place.base}/file") == CONTENT
+    assert place.remote.read(f"{place.base}/file") == content
 
 
 @pytest.mark.clients(lambda client: client.has_resume_get)

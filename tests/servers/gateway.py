@@ -102,14 +102,16 @@ mounts = {{ "/" = "files:/" }}
 """
 
 
-def count_received_bytes(pid: int) -> int:
-    """Bytes that came in over the open connection of a process that got most: an upload that is under way shows here whatever the protocol."""
-    lines = subprocess.run(
-        ["ss", "-tinpHO", "state", "established"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    return max(
-        (int(match[1]) for line in lines if f"pid={pid}," in line and (match := _RECEIVED.search(line))), default=0
-    )
+def get_received_bytes(pid: int) -> dict[str, int]:
+    """Bytes that came in over each open connection of a process, by the connection's two ends: shows uploads whatever the protocol."""
+    command = ["ss", "-tinpHO", "state", "established"]
+    received = {}
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        match = _RECEIVED.search(line)
+        if match and f"pid={pid}," in line:
+            local, peer = line.split()[2:4]
+            received[f"{local} {peer}"] = int(match[1])
+    return received
 
 
 def find_leftovers(pid: int | None, root: Path) -> list[str]:

@@ -82,7 +82,7 @@ class Client(ABC):
     """How one client is told what to do. Local paths are absolute; so are remote ones, and they are made of plain characters.
 
     folder: where it may keep files of its own. programs: what must be installed. keeps_times: trees keep the times of their files.
-    Operations that a client does not have are None.
+    resume_bytes: how large a file it can resume.
     """
 
     name: ClassVar[str]
@@ -91,6 +91,7 @@ class Client(ABC):
     has_trees: ClassVar[bool] = False
     has_resume_put: ClassVar[bool] = False
     has_resume_get: ClassVar[bool] = False
+    resume_bytes: ClassVar[int] = 3_000_017
 
     def __init__(self, endpoint: Endpoint, folder: Path) -> None:
         self.endpoint = endpoint

@@ -154,6 +154,7 @@ class CurlSFTP(Curl):
 class Ncftp(Client):
     name = "ncftp"
     programs = ("ncftpput", "ncftpget")
+    resume_bytes = 50_000  # from 64 KiB on ncftpput 3.2.6 resumes by sending the whole file once more
     has_trees = True
     has_resume_put = True
     has_resume_get = True

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from tests.end_to_end.clients.base import SLOW_RATE, Client, Command
+from tests.end_to_end.clients.base import Client, Command
 
 NEWEST = str(Path(sys.executable).parent / "rclone")
 DEBIAN = "/usr/bin/rclone"
@@ -45,9 +45,6 @@ class Rclone(Client):
 
     def get(self, remote: str, local: Path) -> Command:
         return self.make("copyto", self.remote + remote, local)
-
-    def slow_put(self, local: Path, remote: str) -> Command:
-        return self.make("--bwlimit", f"{SLOW_RATE}B", "copyto", local, self.remote + remote)
 
     def put_tree(self, local: Path, remote: str) -> Command:
         return self.make("sync", "--create-empty-src-dirs", local, self.remote + remote)
