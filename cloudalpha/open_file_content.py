@@ -146,6 +146,45 @@ class NativeContent(DraftContent):
         self._new_file.discard()
 
 
+class WriteBuffer:
+    """What was written and waits to be handed to the content, in the order of the calls. Whoever shares it locks it.
+
+    max_bytes: what it may hold; a piece for which there is no room can be put all the same, by a caller that then waits until all is handed on.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._num_bytes = 0
+        self._runs: list[tuple[int, list[bytes]]] = []
+        self._next_offset = -1
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def has_room(self, num_bytes: int) -> bool:
+        """Whether a piece of that size can wait here."""
+        return self._num_bytes + num_bytes + PIECE_COST <= self._max_bytes
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Put a piece behind all others."""
+        if offset == self._next_offset and self._runs:
+            self._runs[-1][1].append(data)
+        else:
+            self._runs.append((offset, [data]))
+        self._next_offset = offset + len(data)
+        self._num_bytes += len(data) + PIECE_COST
+
+    def take(self) -> list[tuple[int, list[bytes]]]:
+        """Everything, as (offset, pieces that follow each other); nothing is left here."""
+        runs, self._runs = self._runs, []
+        self._num_bytes = 0
+        return runs
+
+    def get_end(self) -> int:
+        """The offset behind the last byte; 0 when nothing waits."""
+        return max((offset + sum(map(len, pieces)) for offset, pieces in self._runs), default=0)
+
+
 class Window:
     """Pieces that wait in memory for what comes before them; apart from each other, in order."""
 

@@ -18,7 +18,7 @@ from cloudalpha.exceptions import (
 from cloudalpha.file_metadata import FileMetadata, utc
 from cloudalpha.file_system import FileSystem
 from cloudalpha.native_io import too_large
-from cloudalpha.open_file_content import PIECE_COST, DraftContent, NativeContent
+from cloudalpha.open_file_content import DraftContent, NativeContent, WriteBuffer
 from cloudalpha.open_file_publication import Publication
 from cloudalpha.open_file_reader import PublishedFile
 from cloudalpha.open_file_settings import OpenFileSettings
@@ -61,9 +61,7 @@ class Draft:
         self._is_visible = False  # the session sees the draft in place of what is published
         self._is_changed = False
         self._changed_at = 0.0
-        self._runs: list[tuple[int, list[bytes]]] = []
-        self._next_offset = -1
-        self._buffered = 0
+        self._buffer = WriteBuffer(settings.write_buffer)
         # where it goes
         self._publication = Publication(file_system, path)
         self._content: DraftContent | None = None
@@ -150,9 +148,7 @@ class Draft:
 
     def _take(self, offset: int | None, data: bytes) -> bool:
         with self._lock:
-            if self._buffered + len(data) + PIECE_COST > self._settings.write_buffer:
-                return False
-            if self._error is not None or self._is_closed:
+            if not self._buffer.has_room(len(data)) or self._error is not None or self._is_closed:
                 return False
             if offset is None:
                 offset = self._size
@@ -190,13 +186,8 @@ class Draft:
     def _put(self, offset: int, data: bytes) -> None:
         if not data:
             return
-        if offset == self._next_offset and self._runs:
-            self._runs[-1][1].append(data)
-        else:
-            self._runs.append((offset, [data]))
-        self._next_offset = offset + len(data)
-        self._buffered += len(data) + PIECE_COST
-        self._size = max(self._size, self._next_offset)
+        self._buffer.put(offset, data)
+        self._size = max(self._size, offset + len(data))
         self._changed_at = time.time()
         self._is_changed = self._is_visible = True
 
@@ -213,8 +204,7 @@ class Draft:
 
     def _flush(self) -> None:
         with self._lock:
-            runs, self._runs = self._runs, []
-            self._buffered = 0
+            runs = self._buffer.take()
         if runs:
             try:
                 content = self._get_content()
@@ -235,13 +225,9 @@ class Draft:
                 return
             self._get_content().truncate(size)
         with self._lock:
-            self._size = self._get_end(size)
+            self._size = max(size, self._buffer.get_end())
             self._changed_at = time.time()
             self._is_changed = self._is_visible = True
-
-    def _get_end(self, size: int) -> int:
-        """The end of a content of that size with what waits in the buffer."""
-        return max([size, *(offset + sum(map(len, pieces)) for offset, pieces in self._runs)])
 
     def _get_content(self) -> DraftContent:
         if self._content is None:
@@ -274,7 +260,7 @@ class Draft:
         if not self._io_lock.acquire(blocking=False):
             return None
         try:
-            if self._runs or self._error is not None or self._is_closed:
+            if self._buffer or self._error is not None or self._is_closed:
                 return None
             if self._content is not None:
                 return self._content.try_read(offset, num_bytes)
@@ -317,8 +303,8 @@ class Draft:
         with self._lock:
             self._base = base
             self._kept = metadata.size
-            self._size = self._get_end(metadata.size)
-            self._is_visible = self._is_changed = bool(self._runs)
+            self._size = max(metadata.size, self._buffer.get_end())
+            self._is_visible = self._is_changed = bool(self._buffer)
             self._content = None
         self._publication.is_exclusive = False
         self._publication.kept_version = base.expected if self._kept else None
@@ -364,8 +350,7 @@ class Draft:
     def _drop_content(self) -> None:
         with self._lock:
             content, self._content = self._content, None
-            self._runs = []
-            self._buffered = 0
+            self._buffer.take()
         if content is not None:
             content.discard()
         self._publication.discard()
@@ -408,5 +393,5 @@ class Draft:
     def _has_leftovers(self) -> bool:
         if self._is_closed and self._base is not None:
             return True
-        has_content = self._content is not None or self._publication.new_file is not None or bool(self._runs)
+        has_content = self._content is not None or self._publication.new_file is not None or bool(self._buffer)
         return has_content and (self._is_closed or self._error is not None)
