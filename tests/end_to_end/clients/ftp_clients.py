@@ -25,6 +25,7 @@ class Lftp(Client):
             "set cmd:fail-exit yes",
             "set net:max-retries 1",
             "set net:timeout 20",
+            "set net:reconnect-interval-base 1",
             "set ssl:verify-certificate no",
             f"set ftp:ssl-force {tls}",
             f"set ftp:ssl-allow {tls}",
