@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.peers import PASSWORD, USER, Bench, Peer
+from benchmarks.peers import PASSWORD, Bench, Peer
 
 AES = "aes128-gcm@openssh.com"
 CHACHA = "chacha20-poly1305@openssh.com"
@@ -53,7 +53,7 @@ def start_sftp(bench: Bench, peer: Peer, batch: str, cipher: str = AES, *extra: 
 def start_curl(peer: Peer, *arguments: str) -> subprocess.Popen[str]:
     """curl, over FTP or explicit FTPS."""
     tls = ["--ssl-reqd", "-k"] if peer.protocol == "ftps" else []
-    command = ["curl", "-sS", "-u", f"{USER}:{PASSWORD}", "--disable-epsv", *tls, *arguments]
+    command = ["curl", "-sS", "-u", f"{peer.bulk_user}:{PASSWORD}", "--disable-epsv", *tls, *arguments]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -63,12 +63,12 @@ def start_lftp(peer: Peer, script: str) -> subprocess.Popen[str]:
     settings = (
         f"set ftp:ssl-force {tls}; set ftp:ssl-allow {tls}; set ssl:verify-certificate no; set net:max-retries 1; "
     )
-    login = f"open -u {USER},{PASSWORD} ftp://127.0.0.1:{peer.port}; "
+    login = f"open -u {peer.bulk_user},{PASSWORD} ftp://127.0.0.1:{peer.port}; "
     command = ["lftp", "-c", settings + "set ftp:ssl-protect-data true; set cmd:fail-exit true; " + login + script]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 300) -> None:
+def finish(process: subprocess.Popen[str], seconds: float = 120) -> None:
     """Wait for a client; an error of its is an error of the run."""
     assert process.stderr is not None
     try:
@@ -165,7 +165,7 @@ def list_sftp(bench: Bench, peer: Peer, name: str) -> tuple[int, float, float]:
         process.wait(10)
 
 
-def connect_ftp(peer: Peer) -> ftplib.FTP:
+def connect_ftp(peer: Peer, user: str) -> ftplib.FTP:
     """ftplib, logged in; with TLS on both connections for ftps."""
     if peer.protocol == "ftps":
         context = ssl._create_unverified_context()  # noqa: S323 - the server's certificate was made for this run
@@ -173,7 +173,7 @@ def connect_ftp(peer: Peer) -> ftplib.FTP:
     else:
         client = ftplib.FTP()  # noqa: S321 - the protocol under test
     client.connect("127.0.0.1", peer.port, timeout=60)
-    client.login(USER, PASSWORD)
+    client.login(user, PASSWORD)
     if isinstance(client, ftplib.FTP_TLS):
         client.prot_p()
     return client
@@ -181,7 +181,7 @@ def connect_ftp(peer: Peer) -> ftplib.FTP:
 
 def list_ftp(peer: Peer, name: str) -> tuple[int, float, float]:
     """MLSD (LIST where the server has none): (names, seconds to the first byte, seconds in all)."""
-    client = connect_ftp(peer)
+    client = connect_ftp(peer, peer.bulk_user)
     try:
         command = "MLSD" if "MLST" in client.sendcmd("FEAT") else "LIST"
         client.voidcmd("TYPE I")
@@ -203,7 +203,7 @@ def connect_once(bench: Bench, peer: Peer) -> None:
     if peer.protocol == "sftp":
         finish(start_sftp(bench, peer, "pwd\n"))
         return
-    client = connect_ftp(peer)
+    client = connect_ftp(peer, peer.user)
     client.pwd()
     client.quit()
 
@@ -220,7 +220,7 @@ class IdleSessions:
     def open(self, count: int) -> None:
         """Open so many; returns when all are logged in."""
         if self.peer.protocol != "sftp":
-            self.ftp = [connect_ftp(self.peer) for _ in range(count)]
+            self.ftp = [connect_ftp(self.peer, self.peer.bulk_user) for _ in range(count)]
             return
         script = str(Path(__file__).with_name("idle_sftp.py"))
         arguments = [str(self.peer.port), self.peer.user, str(self.bench.key), str(count)]

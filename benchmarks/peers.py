@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 USER = "bench"
+BULK_USER = "bulk"
+"""Who transfers: the same password under a cheap hash, so that rows of transfers measure transfers; the log-in has a row of its own."""
 PASSWORD = "bench-pass-phrase"
 SERVERS = Path(__file__).parent / "servers"
 
@@ -33,6 +35,7 @@ class Peer:
     pid: int
     prefix: str = ""
     user: str = USER
+    bulk_user: str = USER
     lacks: tuple[str, ...] = ()
 
 
@@ -110,7 +113,11 @@ def open_bench(folder: Path) -> Iterator[Bench]:
 
 def start_cloudalpha(bench: Bench) -> list[Peer]:
     """The gateway over the tree: FTP, FTPS and SFTP in one process."""
+    import argon2
+
     from cloudalpha.users.passwords import hash_password
+
+    cheap_hash = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 
     ftp, sftp = _free_port(), _free_port()
     key = (bench.folder / "user_key.pub").read_text().strip()
@@ -137,14 +144,15 @@ fsync = false
 password_hash = "{hash_password(PASSWORD)}"
 public_keys = ["{key}"]
 mounts = {{ "/" = "tree:/" }}
+[users.{BULK_USER}]
+password_hash = "{cheap_hash}"
+public_keys = ["{key}"]
+mounts = {{ "/" = "tree:/" }}
 """
     )
     pid = bench.start(_program("cloudalpha"), "serve", "--config", str(config), port=sftp)
-    return [
-        Peer("CloudAlpha", "sftp", sftp, pid),
-        Peer("CloudAlpha", "ftp", ftp, pid),
-        Peer("CloudAlpha", "ftps", ftp, pid),
-    ]
+    ports = {"sftp": sftp, "ftp": ftp, "ftps": ftp}
+    return [Peer("CloudAlpha", protocol, port, pid, bulk_user=BULK_USER) for protocol, port in ports.items()]
 
 
 def start_openssh(bench: Bench) -> list[Peer]:
