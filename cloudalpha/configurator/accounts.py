@@ -169,12 +169,22 @@ class Accounts:
         ]
 
     def close(self) -> None:
-        """Close them all; one that fails is logged, and does not keep the others."""
-        for name, account in self._accounts.items():
-            try:
-                account.close()
-            except Exception as error:  # noqa: BLE001 - the others are closed in any case
-                log_event(_LOGGER, "account_not_closed", logging.ERROR, exc_info=error, account=name, reason=str(error))
+        """Close them all, at once; one that fails is logged. One that fails, or hangs, does not keep the others."""
+        threads = [
+            Thread(target=_close, args=(name, account), name="close", daemon=True)
+            for name, account in self._accounts.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _close(name: str, account: ConnectedAccount) -> None:
+    try:
+        account.close()
+    except Exception as error:  # noqa: BLE001 - the others are closed in any case
+        log_event(_LOGGER, "account_not_closed", logging.ERROR, exc_info=error, account=name, reason=str(error))
 
 
 def _connect_waiting(waiting: SimpleQueue[ConnectedAccount]) -> None:

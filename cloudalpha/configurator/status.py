@@ -19,6 +19,7 @@ from cloudalpha.logs import log_event
 
 TIMEOUT = 5.0
 MAX_STATUS_BYTES = 64 * 1024 * 1024
+_ACCEPT_PAUSE = 0.1  # seconds, when the process has no descriptor left
 _LOGGER = logging.getLogger("cloudalpha.status")
 
 
@@ -41,11 +42,13 @@ class StatusServer:
         except OSError:
             self._socket.close()
             raise
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Answer no more."""
+        self._closed.set()
         self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it is not connected: on Linux this wakes accept() nevertheless
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -53,11 +56,13 @@ class StatusServer:
         self._socket.close()
 
     def _run(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if not self._closed.wait(_ACCEPT_PAUSE):
+                    log_event(_LOGGER, "status_failed", logging.WARNING, reason=error.strerror)
+                continue
             with connection:
                 connection.settimeout(TIMEOUT)
                 try:

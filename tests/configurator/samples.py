@@ -44,6 +44,7 @@ class BucketAccount(Account):
     settings_class: ClassVar[type[Settings]] = BucketSettings
     mended: ClassVar[set[str]] = set()
     hang: ClassVar[threading.Event] = threading.Event()
+    is_hanging: ClassVar[threading.Event] = threading.Event()
 
     def connect(self) -> FileSystem:
         failure = "" if self.name in self.mended else self.options.fail
@@ -56,6 +57,7 @@ class BucketAccount(Account):
         if failure == "bug":
             raise ZeroDivisionError("secret detail")
         if failure == "hang":
+            self.is_hanging.set()
             self.hang.wait(60)
         return MemoryFileSystem(1024 * 1024)
 

@@ -11,6 +11,7 @@ from cloudalpha.configurator.accounts import Accounts
 from cloudalpha.configurator.loader import load_values
 from cloudalpha.data_store import DataStore
 from cloudalpha.exceptions import AccessFailedFileSystemError, AccountError
+from cloudalpha.testing.waiting import wait_until
 from tests.configurator.samples import BucketAccount, OuterLayer, TracingLayer, make_plug_ins
 
 
@@ -30,6 +31,7 @@ def accounts(tmp_path: Path) -> Iterator[Accounts]:
     accounts = Accounts(tmp_path, DataStore.get_instance(tmp_path))
     accounts.add(configuration.accounts.values(), configuration.services)
     BucketAccount.hang.clear()
+    BucketAccount.is_hanging.clear()
     yield accounts
     BucketAccount.hang.set()
     BucketAccount.mended.clear()
@@ -57,6 +59,7 @@ def test_an_unknown_account_is_an_error(accounts: Accounts) -> None:
         accounts.get_file_system("nope")
 
 
+@pytest.mark.expects_warnings
 def test_errors_keep_their_kind_and_tell_no_more_than_they_should(accounts: Accounts) -> None:
     with pytest.raises(AccountError, match="the bucket is not ours"):
         accounts.get_file_system("account")
@@ -70,6 +73,7 @@ def test_errors_keep_their_kind_and_tell_no_more_than_they_should(accounts: Acco
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+@pytest.mark.expects_warnings
 def test_an_outage_ends_and_the_next_call_connects(accounts: Accounts) -> None:
     with pytest.raises(AccessFailedFileSystemError):
         accounts.get_file_system("outage")
@@ -79,6 +83,7 @@ def test_an_outage_ends_and_the_next_call_connects(accounts: Accounts) -> None:
     assert states["outage"] == ("connected", None)
 
 
+@pytest.mark.expects_warnings
 def test_a_failure_is_logged_once_and_with_a_traceback_only_where_it_was_not_foreseen(
     accounts: Accounts, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -89,6 +94,7 @@ def test_a_failure_is_logged_once_and_with_a_traceback_only_where_it_was_not_for
     assert [bool(record.exc_info) for record in caplog.records] == [False, True]
 
 
+@pytest.mark.expects_warnings
 def test_all_are_tried_at_once_and_one_that_hangs_keeps_none(accounts: Accounts) -> None:
     for name in ("account", "outage"):
         BucketAccount.mended.discard(name)
@@ -118,3 +124,19 @@ def test_adding_leaves_those_that_are_there(accounts: Accounts) -> None:
     accounts.add(configuration.accounts.values(), configuration.services)
     assert accounts.get_file_system("fine") is before
     assert accounts.get_file_system("new").exists("/")
+
+
+def test_an_account_that_hangs_does_not_keep_the_others_from_closing(accounts: Accounts) -> None:
+    fine = accounts.get_file_system("fine")
+    assert isinstance(fine, OuterLayer)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            connecting = pool.submit(accounts.get_file_system, "hang")
+            assert BucketAccount.is_hanging.wait(30)
+            closing = pool.submit(accounts.close)
+            wait_until(lambda: fine.closed)
+            assert not closing.done()
+        finally:
+            BucketAccount.hang.set()
+        connecting.result(30)
+        closing.result(30)

@@ -58,6 +58,7 @@ def test_values_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (account.bucket, account.prefix) == ("env:HOME", "file:/etc/passwd")  # type: ignore[attr-defined]
 
 
+@pytest.mark.expects_warnings
 def test_an_account_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AccountError, match="not ours"):
         connect("bucket", [], tmp_path, None, None, {"bucket": "b", "fail": "account"}, make_plug_ins())

@@ -67,6 +67,7 @@ def test_managers_keep_state_in_folders_of_their_own(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize(("fail", "message"), [("port", "port 3000 is taken"), ("bug", "ZeroDivisionError: what")])
 def test_a_manager_that_fails_is_reported_and_the_others_run(tmp_path: Path, fail: str, message: str) -> None:
     with running(TEXT.replace("port = 3000", f'port = 3000\nfail = "{fail}"'), tmp_path) as gateway:
@@ -79,6 +80,7 @@ def test_a_manager_that_fails_is_reported_and_the_others_run(tmp_path: Path, fai
         assert managers["other"]["endpoints"] == ["stub://127.0.0.1:3001"]
 
 
+@pytest.mark.expects_warnings
 def test_an_account_that_fails_is_reported_and_the_others_run(tmp_path: Path) -> None:
     text = TEXT + '[accounts.b]\nservice = "bucket"\nbucket = "x"\nfail = "account"\n'
     with running(text, tmp_path) as gateway:
@@ -87,6 +89,7 @@ def test_an_account_that_fails_is_reported_and_the_others_run(tmp_path: Path) ->
         assert [row["state"] for row in gateway.describe()["accounts"]] == ["connected", "failed"]
 
 
+@pytest.mark.expects_warnings
 def test_nothing_is_left_behind_when_no_manager_starts(tmp_path: Path) -> None:
     text = '[managers.stub]\nport = 3000\nfail = "port"\n'
     gateway = Gateway(configure(text, tmp_path))
@@ -101,6 +104,7 @@ def test_a_configuration_without_a_manager_says_what_to_add(tmp_path: Path) -> N
         gateway.start()
 
 
+@pytest.mark.expects_warnings
 def test_one_that_cannot_be_stopped_or_reloaded_keeps_no_other(tmp_path: Path) -> None:
     for fail in ("stop", "reload"):
         with running(TEXT.replace("port = 3000", f'port = 3000\nfail = "{fail}"'), tmp_path) as gateway:

@@ -46,6 +46,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         make_plug_ins().load("layer", "zzz")
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
@@ -71,6 +72,7 @@ def test_a_broken_one_is_logged_once_with_its_reason_and_skipped(
     assert described["bucket"] is None
 
 
+@pytest.mark.expects_warnings
 def test_a_module_that_raises_anything_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raising_plug_in.py").write_text("raise ZeroDivisionError('at import')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -89,6 +91,7 @@ Requires-Dist: missing-for-all
 """
 
 
+@pytest.mark.expects_warnings
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
     entries = "[cloudalpha.services]\ncloudy = no_such_module:CloudyAccount\n"
     plug_ins = PlugIns(make_distribution(tmp_path, "cloudy-package", EXTRAS, entries))
@@ -108,6 +111,7 @@ def test_an_extra_may_be_named_in_the_entry_point(tmp_path: Path) -> None:
     assert (described.extra, described.missing, described.problem) == ("other", ("missing-for-others",), None)
 
 
+@pytest.mark.expects_warnings
 def test_nobody_takes_a_built_in_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ours = make_distribution(tmp_path, "cloudalpha", "", f"[cloudalpha.services]\nbucket = {HERE}:BucketAccount\n")
     theirs = make_distribution(tmp_path, "aaa", "", f"[cloudalpha.services]\nbucket = {HERE}:StubManager\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import socket
 import stat
 from collections.abc import Iterator
@@ -55,6 +56,7 @@ def test_what_a_killed_gateway_left_behind_is_removed(server: StatusServer, stat
     assert not path.exists()
 
 
+@pytest.mark.expects_warnings
 def test_an_error_in_one_answer_does_not_end_the_others(state_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     answers: list[dict[str, Any] | Exception] = [ZeroDivisionError("what"), {"pid": 6}]
 
@@ -69,6 +71,27 @@ def test_an_error_in_one_answer_does_not_end_the_others(state_dir: Path, caplog:
     assert read_statuses(state_dir) == [{"pid": 6}]
     server.close()
     assert "status_failed" in caplog.messages
+
+
+@pytest.mark.expects_warnings
+def test_a_process_without_descriptors_answers_again_when_it_has_some(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [OSError(errno.EMFILE, "Too many open files")] * 3
+    accept = socket.socket.accept
+
+    def refuse(listener: socket.socket) -> tuple[socket.socket, Any]:
+        if failures:
+            raise failures.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", refuse)
+    server = StatusServer(state_dir, lambda: {"pid": 7})
+    try:
+        assert read_statuses(state_dir) == [{"pid": 7}]
+    finally:
+        server.close()
+    assert caplog.messages.count("status_failed") == 3
 
 
 def test_a_missing_folder_has_no_gateways(tmp_path: Path) -> None:
