@@ -44,12 +44,12 @@ def run(args: list[str]) -> int:
     """Run the command line and return its exit code. Errors are one line each on stderr."""
     try:
         code = make_app()(args, prog_name="cloudalpha", standalone_mode=False)
-        if code != _INTERRUPTED:
-            return code if isinstance(code, int) else EXIT_DONE
-        print_line("cloudalpha: stopped", error=True)
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else EXIT_DONE
     except typer.TyperException as error:
         return _report_usage(error)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         print_line("cloudalpha: stopped", error=True)
     except CloudAlphaError as error:
         for line in str(error).splitlines() or [type(error).__name__]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path("cloudalpha-data")
 USER_NAME = "demo"
 HOST = "127.0.0.1"
+STATE_FOLDER = "demo"
+"""Where the demo keeps its state, in the user's state folder."""
 PASSWORD_LENGTH = 14
 
 
@@ -57,7 +59,7 @@ def make_configuration(folder: Path, password: str, ftp_port: int, sftp_port: in
     except ValueError as error:
         raise InvalidSettingError(f"the password of the demo cannot be used: {error}") from error
     data = {
-        "state_dir": str(get_default_state_dir() / "demo"),
+        "state_dir": str(get_default_state_dir() / STATE_FOLDER),
         "managers": {"ftp": {"host": HOST, "port": ftp_port}, "sftp": {"host": HOST, "port": sftp_port}},
         "accounts": {"files": {"service": "local", "root": str(folder)}},
         "users": {USER_NAME: {"password_hash": password_hash, "mounts": {"/": "files:/"}}},

@@ -13,7 +13,7 @@ import typer
 
 from cloudalpha.cli.config import ConfigOption, JSONOption
 from cloudalpha.cli.locations import Location, WrongUsageError, open_locations
-from cloudalpha.cli.output import EXIT_FAILED, fail, print_line
+from cloudalpha.cli.output import EXIT_FAILED, print_line
 from cloudalpha.exceptions import FileSystemError
 
 _REMOTE = "ACCOUNT:PATH"
@@ -227,8 +227,6 @@ class _Run:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._locations.__exit__(exc_type, exc, traceback)
-        if exc_type is KeyboardInterrupt:
-            fail("stopped; what was under way is discarded")
         if exc_type is None and self.failures:
             raise typer.Exit(EXIT_FAILED)
 

@@ -46,6 +46,25 @@ permissions = {{ "/" = "all" }}     # list download upload overwrite append dele
 # public_keys = ["ssh-ed25519 AAAA... me@laptop"]
 """
 
+OutputOption = Annotated[Path, typer.Option("--config", "--output", "-o", metavar="FILE", help="The file to write.")]
+FolderOption = Annotated[Path | None, typer.Option("--folder", metavar="DIR", help="The folder to serve.")]
+AccountOption = Annotated[str, typer.Option("--account", metavar="NAME", help="What the folder's account is called.")]
+UserOption = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Who may log in.")]
+HostOption = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")]
+FTPPortOption = Annotated[
+    int, typer.Option("--ftp-port", min=0, max=65535, help="The port of FTP; 0 takes a free one.")
+]
+SFTPPortOption = Annotated[
+    int, typer.Option("--sftp-port", min=0, max=65535, help="The port of SFTP; 0 takes a free one.")
+]
+YesOption = Annotated[
+    bool,
+    typer.Option(
+        "--yes", "-y", help="Ask nothing: take what is given and the defaults; make up a password, and print it."
+    ),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -53,28 +72,15 @@ def register(app: typer.Typer) -> None:
 
 
 def write_configuration(
-    output: Annotated[
-        Path, typer.Option("--config", "--output", "-o", metavar="FILE", help="The file to write.")
-    ] = Path("cloudalpha.toml"),
-    folder: Annotated[Path | None, typer.Option("--folder", metavar="DIR", help="The folder to serve.")] = None,
-    account: Annotated[
-        str, typer.Option("--account", metavar="NAME", help="What the folder's account is called.")
-    ] = "files",
-    user: Annotated[str | None, typer.Option("--user", metavar="NAME", help="Who may log in.")] = None,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
-    ftp_port: Annotated[
-        int, typer.Option("--ftp-port", min=0, max=65535, help="The port of FTP; 0 takes a free one.")
-    ] = 2121,
-    sftp_port: Annotated[
-        int, typer.Option("--sftp-port", min=0, max=65535, help="The port of SFTP; 0 takes a free one.")
-    ] = 2222,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes", "-y", help="Ask nothing: take what is given and the defaults; make up a password, and print it."
-        ),
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    output: OutputOption = Path("cloudalpha.toml"),
+    folder: FolderOption = None,
+    account: AccountOption = "files",
+    user: UserOption = None,
+    host: HostOption = "127.0.0.1",
+    ftp_port: FTPPortOption = 2121,
+    sftp_port: SFTPPortOption = 2222,
+    yes: YesOption = False,
+    force: ForceOption = False,
     password_stdin: PasswordStdinOption = False,
 ) -> None:
     """Write a configuration file with comments: a local folder over FTP and SFTP, and one user. It asks for what is not given."""

@@ -54,6 +54,7 @@ def print_status(
 
 def _find_state_dirs(config: Path | None) -> list[Path]:
     """Where gateways keep their status: the configuration's state folder, and, unless one configuration is named, the demo's."""
+    from cloudalpha.cli.demo import STATE_FOLDER
     from cloudalpha.configurator.loader import load
     from cloudalpha.configurator.values import find_file
     from cloudalpha.data_store import get_default_state_dir
@@ -61,7 +62,7 @@ def _find_state_dirs(config: Path | None) -> list[Path]:
     default = get_default_state_dir()
     file = config or find_file()
     folders = [load(file).state_dir if file is not None else default]
-    return folders if config is not None else [*folders, default / "demo"]
+    return folders if config is not None else [*folders, default / STATE_FOLDER]
 
 
 def _print_status(status: dict[str, Any]) -> None:

@@ -18,6 +18,34 @@ NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The user's name: letters, digits, '_', '-' and '.'.")
 ]
 
+MountOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mount",
+        "-m",
+        metavar="[PATH=]ACCOUNT:PATH",
+        help="A folder of an account, and where the user sees it ('/' by default). Without one: the configuration's only account.",
+    ),
+]
+PermissionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--permission",
+        "-p",
+        metavar="PATH=VERBS",
+        help="What is allowed there and beneath, like '/team=list download'.",
+    ),
+]
+PublicKeyOption = Annotated[
+    list[Path] | None,
+    typer.Option("--public-key", "-k", metavar="FILE", help="A file of public SSH keys, one a line."),
+]
+HomeOption = Annotated[
+    str | None, typer.Option("--home", metavar="PATH", help="Where sessions begin; made at the first log-in.")
+]
+ExpiresOption = Annotated[str | None, typer.Option("--expires", metavar="DATE", help="The last day, like 2030-12-31.")]
+NoPasswordOption = Annotated[bool, typer.Option("--no-password", help="Keys only: ask for no password.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -34,35 +62,12 @@ def register(app: typer.Typer) -> None:
 
 def add_user(
     name: NameArgument,
-    mounts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--mount",
-            "-m",
-            metavar="[PATH=]ACCOUNT:PATH",
-            help="A folder of an account, and where the user sees it ('/' by default). Without one: the configuration's only account.",
-        ),
-    ] = None,
-    permissions: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--permission",
-            "-p",
-            metavar="PATH=VERBS",
-            help="What is allowed there and beneath, like '/team=list download'.",
-        ),
-    ] = None,
-    public_keys: Annotated[
-        list[Path] | None,
-        typer.Option("--public-key", "-k", metavar="FILE", help="A file of public SSH keys, one a line."),
-    ] = None,
-    home: Annotated[
-        str | None, typer.Option("--home", metavar="PATH", help="Where sessions begin; made at the first log-in.")
-    ] = None,
-    expires: Annotated[
-        str | None, typer.Option("--expires", metavar="DATE", help="The last day, like 2030-12-31.")
-    ] = None,
-    no_password: Annotated[bool, typer.Option("--no-password", help="Keys only: ask for no password.")] = False,
+    mounts: MountOption = None,
+    permissions: PermissionOption = None,
+    public_keys: PublicKeyOption = None,
+    home: HomeOption = None,
+    expires: ExpiresOption = None,
+    no_password: NoPasswordOption = False,
     password_stdin: PasswordStdinOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -74,15 +79,14 @@ def add_user(
     file = read_config_file(_find(config))
     if name in file.users:
         fail(f"{file.path}: there is a user {name!r} already; change the password with `cloudalpha user passwd {name}`")
-    options: dict[str, Any] = {"mounts": _parse_mounts(mounts or [], file.account_names)}
-    if permissions:
-        options["permissions"] = dict(_split(text, "--permission", "/team=list download") for text in permissions)
-    if public_keys:
-        options["public_keys"] = [key for path in public_keys for key in _read_keys(path)]
-    if home is not None:
-        options["home"] = home
-    if expires is not None:
-        options["expires"] = expires
+    options: dict[str, Any] = {
+        "mounts": _parse_mounts(mounts or [], file.account_names),
+        "permissions": dict(_split(text, "--permission", "/team=list download") for text in permissions or []),
+        "public_keys": [key for path in public_keys or [] for key in _read_keys(path)],
+        "home": home,
+        "expires": expires,
+    }
+    options = {key: value for key, value in options.items() if value not in (None, {}, [])}
     _check(name, options, file.account_names)
     if not no_password:
         options = {"password_hash": make_hash(ask_password(password_stdin))} | options

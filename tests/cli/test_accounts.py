@@ -96,6 +96,7 @@ def test_check_leaves_nothing_and_prints_the_card(cli: CommandLine) -> None:
     assert out.endswith("photos works\n")
 
 
+@pytest.mark.expects_warnings
 def test_check_of_an_account_that_does_not_connect(cli: CommandLine) -> None:
     cli.root.rmdir()
     outcome = cli.run("account", "check", "photos", code=1)

@@ -92,6 +92,17 @@ def test_errors_become_a_line_and_an_exit_code(
     assert capsys.readouterr().err == message
 
 
+def test_stopped_before_the_command_has_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def make_app() -> typer.Typer:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "make_app", make_app)
+    assert app.run([]) == 1
+    assert capsys.readouterr().err == "cloudalpha: stopped\n"
+
+
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     command = f"{sys.executable} -m cloudalpha plugins | true; {sys.executable} -m cloudalpha --help | head -1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)

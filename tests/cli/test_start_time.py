@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -69,7 +69,10 @@ def test_listing_plug_ins_imports_no_sdk() -> None:
 def test_help_takes_less_than_0_3_seconds() -> None:
     seconds = []
     for _ in range(7):
-        start = time.monotonic()
-        subprocess.run([sys.executable, "-m", "cloudalpha", "--help"], check=True, capture_output=True, timeout=60)
-        seconds.append(time.monotonic() - start)
-    assert min(seconds) < 0.3, seconds  # the least: what other tests do at the same time is not ours
+        with open(os.devnull, "wb") as nowhere:
+            process = subprocess.Popen([sys.executable, "-m", "cloudalpha", "--help"], stdout=nowhere)
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        seconds.append(usage.ru_utime + usage.ru_stime)  # of its own: what else the machine does does not count
+    assert min(seconds) < 0.3, seconds
