@@ -100,6 +100,7 @@ def test_a_field_cannot_replace_what_the_log_says_itself() -> None:
     assert 'logger=cloudalpha.test_logs event=event logger_=mine time_="1 2"' in logfmt(logger="mine", time="1 2")
 
 
+@pytest.mark.expects_warnings
 def test_the_traceback_is_in_the_same_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     error = ValueError("what")
@@ -126,6 +127,7 @@ def test_logs_go_to_a_private_file_that_may_be_moved_away(root_logger: logging.L
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@pytest.mark.expects_warnings
 def test_configuring_again_replaces(
     root_logger: logging.Logger, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

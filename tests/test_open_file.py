@@ -528,6 +528,7 @@ def test_the_time_is_set_with_the_commit(native: bool, tmp_path: Path) -> None:
     file.finish()
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize("error", [UnsupportedOperationFileSystemError, outage])
 def test_a_time_that_cannot_be_set_does_not_fail_the_transfer(error: Any) -> None:
     files = FaultyLayer(MemoryFileSystem(), [Fault("set_modified_datetime", error=error)])

@@ -79,6 +79,7 @@ def test_20_two_thousand_silent_sockets_and_a_real_log_in(
         assert serving.end() == 0
 
 
+@pytest.mark.expects_warnings
 def test_19_guessing_ends_in_a_ban_and_others_log_in(serve: Serve, log_lines: list[str]) -> None:
     """A thousand guesses, a few in each connection, through both managers."""
     target = serve(defence={"delay": 0, "ban_threshold": 10})

@@ -16,6 +16,7 @@ def run(pytester: pytest.Pytester, *arguments: str) -> tuple[int, int, int]:
     return passed, skipped, failed
 
 
+@pytest.mark.expects_warnings
 def test_other_projects_are_left_alone(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import logging
@@ -25,6 +26,7 @@ def test_other_projects_are_left_alone(pytester: pytest.Pytester) -> None:
     assert run(pytester) == (1, 0, 0)
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize("setting", ["true", "false"])
 @pytest.mark.parametrize("level", ["info", "warning", "error"])
 def test_strict_project(pytester: pytest.Pytester, setting: str, level: str) -> None:
@@ -38,6 +40,7 @@ def test_strict_project(pytester: pytest.Pytester, setting: str, level: str) -> 
     assert run(pytester) == (1, 0, 1 if is_wrong else 0)
 
 
+@pytest.mark.expects_warnings
 def test_expected_warnings(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ncloudalpha_strict = true\naddopts = --strict-markers\n")
     pytester.makepyfile("""
@@ -49,6 +52,7 @@ def test_expected_warnings(pytester: pytest.Pytester) -> None:
     assert run(pytester) == (1, 0, 0)
 
 
+@pytest.mark.expects_warnings
 def test_contract_tests_are_strict(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import logging, pytest

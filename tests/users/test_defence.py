@@ -62,6 +62,7 @@ def test_strong_names_are_not_washed_out_by_weak_ones() -> None:
 # Bans
 
 
+@pytest.mark.expects_warnings
 def test_on_by_default() -> None:
     defence, _ = make_defence()
     fail(defence, 9)
@@ -71,6 +72,7 @@ def test_on_by_default() -> None:
     assert defence.get_bans() == {A: 600.0}
 
 
+@pytest.mark.expects_warnings
 def test_ban_ends_and_the_next_is_longer() -> None:
     defence, clock = make_defence(ban_threshold=2, ban_time=100, max_ban_time=300)
     lengths = []
@@ -84,6 +86,7 @@ def test_ban_ends_and_the_next_is_longer() -> None:
     assert lengths[:2] == [100, 200] and lengths[2:] == [300, 300]
 
 
+@pytest.mark.expects_warnings
 def test_ban_begins_anew_after_a_long_time() -> None:
     defence, clock = make_defence(ban_threshold=2, ban_time=100, max_ban_time=1000)
     fail(defence, 2)
@@ -100,12 +103,14 @@ def test_failures_far_apart_lead_to_no_ban() -> None:
     assert not defence.is_banned(A)
 
 
+@pytest.mark.expects_warnings
 def test_failures_under_way_when_the_ban_begins_do_not_lengthen_it() -> None:
     defence, _ = make_defence(ban_threshold=2, ban_time=100)
     fail(defence, 10)
     assert defence.get_bans() == {A: 100}
 
 
+@pytest.mark.expects_warnings
 def test_log_in_does_not_clear_the_score() -> None:
     defence, _ = make_defence(ban_threshold=4)
     for _ in range(4):
@@ -115,6 +120,7 @@ def test_log_in_does_not_clear_the_score() -> None:
     assert defence.is_banned(A)
 
 
+@pytest.mark.expects_warnings
 def test_ban_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     defence, _ = make_defence(ban_threshold=3)
     with caplog.at_level(logging.INFO, "cloudalpha.gate"):
@@ -152,6 +158,7 @@ def test_attacked_user_is_guarded_but_for_origins_known_to_be_theirs() -> None:
     assert not defence.is_guarded("alice", B)
 
 
+@pytest.mark.expects_warnings
 def test_tables_are_bounded() -> None:
     defence, _ = make_defence(max_names=16, ban_threshold=1)
     for number in range(500):

@@ -138,6 +138,7 @@ def test_sessions_of_one_connection_are_bounded() -> None:
     visit.open_session("alice")
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize(
     "error", [AuthenticationFailedAccountError("key=HIDDEN refused"), AccessFailedFileSystemError("/srv/HIDDEN")]
 )
@@ -160,6 +161,7 @@ def test_account_that_is_not_available(error: Exception, caplog: pytest.LogCaptu
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == ["session_refused"] * 3
 
 
+@pytest.mark.expects_warnings
 def test_one_session_that_fails_to_close_does_not_keep_the_others(
     under_test: GateUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -32,6 +32,7 @@ def under_test() -> GateUnderTest:
 # Defence at the gate
 
 
+@pytest.mark.expects_warnings
 def test_thousand_guesses_from_one_place_and_nobody_else_notices() -> None:
     under_test = GateUnderTest({"alice": make_user()})
     num_refused = num_checked = 0
@@ -51,6 +52,7 @@ def test_thousand_guesses_from_one_place_and_nobody_else_notices() -> None:
     assert enter(under_test, "198.51.100.9").check_password("alice", RIGHT)
 
 
+@pytest.mark.expects_warnings
 def test_ban_holds_in_connections_that_are_open_and_for_the_whole_64() -> None:
     under_test = GateUnderTest({"alice": make_user()}, ban_threshold=5, max_tries=100)
     one, other = enter(under_test, "2001:db8::1"), enter(under_test, "2001:db8::2")
@@ -63,6 +65,7 @@ def test_ban_holds_in_connections_that_are_open_and_for_the_whole_64() -> None:
     assert enter(under_test, "2001:db8:0:1::1").check_password("alice", RIGHT)
 
 
+@pytest.mark.expects_warnings
 def test_ban_does_not_end_sessions() -> None:
     under_test = GateUnderTest({"alice": make_user()}, ban_threshold=2)
     visit, _ = log_in(under_test)
@@ -95,6 +98,7 @@ def test_agent_full_of_keys_is_no_attack() -> None:
     assert not under_test.gate.defence.get_bans()
 
 
+@pytest.mark.expects_warnings
 def test_flood_of_keys_is_one() -> None:
     under_test = GateUnderTest({"alice": make_user()}, ban_threshold=10)
     for _ in range(2):
@@ -132,6 +136,7 @@ def test_attack_on_one_user_from_everywhere() -> None:
     assert enter(under_test, "198.51.100.96").check_password("bob", RIGHT)
 
 
+@pytest.mark.expects_warnings
 def test_too_many_at_once_is_a_refusal_that_blames_nobody(caplog: pytest.LogCaptureFixture) -> None:
     under_test = GateUnderTest({"alice": make_user()}, max_parallel_hashes=1, max_waiting_hashes=0, ban_threshold=1)
     begun, go_on = threading.Event(), threading.Event()
@@ -206,6 +211,7 @@ def test_time_out_is_the_configured_one() -> None:
 # Nothing lets anybody in by mistake
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize(
     "broken",
     [
@@ -259,6 +265,7 @@ def test_whatever_breaks_nobody_is_let_in_who_should_not_be(
     }
 
 
+@pytest.mark.expects_warnings
 def test_trusted_address_within_a_banned_network() -> None:
     under_test = GateUnderTest({"alice": make_user()}, trusted_networks=["2001:db8::7"], ban_threshold=1)
     visit = enter(under_test, "2001:db8::1")

@@ -301,6 +301,7 @@ def test_same_reply_whatever_is_wrong(protocol: str, start: StartManager) -> Non
     connect(protocol, manager, "alice").close()
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_guessing_ends_in_a_ban_of_all_managers(protocol: str, start: StartManager) -> None:
     options = DefenceOptions(ban_threshold=3)

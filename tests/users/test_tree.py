@@ -69,6 +69,7 @@ def test_account_at_the_root_must_work(accounts: Accounts) -> None:
             build_tree(UserOptions(mounts=mounts), accounts.get)
 
 
+@pytest.mark.expects_warnings
 def test_other_accounts_may_come_later(accounts: Accounts) -> None:
     accounts.broken = {"more"}
     tree = build_tree(UserOptions(mounts={"/": "files:/", "/m": "more:/sub", "/n": "more:/"}), accounts.get)

@@ -286,6 +286,7 @@ def test_27_replies_and_log_lines_cannot_be_forged(
     assert "\x1b" not in caplog.text
 
 
+@pytest.mark.expects_warnings
 def test_39_replies_show_nothing_of_python(
     client: Client, files: HeldFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

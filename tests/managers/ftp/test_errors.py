@@ -31,6 +31,7 @@ def test_messages_are_one_line() -> None:
     assert get_reply(exceptions.FileSystemError("/x", "two\r\nlines")) == "550 Two lines."
 
 
+@pytest.mark.expects_warnings
 def test_what_is_not_for_people_is_told_by_number(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         reply = get_reply(KeyError("/home/somebody/secret"))
@@ -39,6 +40,7 @@ def test_what_is_not_for_people_is_told_by_number(caplog: pytest.LogCaptureFixtu
     assert caplog.records[0].fields["id"] in reply  # type: ignore[attr-defined]
 
 
+@pytest.mark.expects_warnings
 def test_account_errors_do_not_tell_their_details(caplog: pytest.LogCaptureFixture) -> None:
     assert "key" not in get_reply(exceptions.AuthenticationFailedAccountError("key AKIA... refused"))
     assert get_reply(exceptions.RefusedManagerError("too many sessions")) == "530 Too many sessions."

@@ -127,6 +127,7 @@ def test_a_session_that_is_refused(
     client.close()
 
 
+@pytest.mark.expects_warnings
 def test_ipv6(tmp_path: Path, gate: OpenGate, files: HeldFileSystem) -> None:
     manager = FTPManager("ftp", FTPSettings(host="::", tls="optional", port=0, passive_ports="0"), gate, tmp_path)
     manager.start()

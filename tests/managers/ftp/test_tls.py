@@ -320,6 +320,7 @@ def test_a_hello_in_pieces(serve: Callable[..., FTPManager], gate: OpenGate) -> 
     wait_until(lambda: all(visit.closed for visit in gate.visits), message="nobody waits for the rest of a hello")
 
 
+@pytest.mark.expects_warnings
 def test_leaving_clear_text_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = FTPSettings(host="0.0.0.0", port=0, tls="optional")  # noqa: S104
     manager = FTPManager("ftp", settings, OpenGate(HeldFileSystem()), tmp_path)

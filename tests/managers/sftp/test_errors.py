@@ -21,6 +21,7 @@ def test_the_table_names_every_class() -> None:
     assert set(TABLE) == get_all_classes()
 
 
+@pytest.mark.expects_warnings
 @pytest.mark.parametrize("error_class", sorted(get_all_classes(), key=lambda item: item.__name__))
 def test_texts_are_for_clients(error_class: type[exceptions.CloudAlphaError]) -> None:
     path = "/secret/path"
@@ -39,6 +40,7 @@ def test_a_subclass_counts_as_its_base() -> None:
     assert get_status(OddError("/x", "gone for good")) == (Status.NO_SUCH_FILE, "gone for good")
 
 
+@pytest.mark.expects_warnings
 def test_what_nobody_foresaw_is_logged_with_an_id(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         status, text = get_status(ValueError("embedded null byte in /etc/shadow"))

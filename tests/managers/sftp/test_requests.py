@@ -209,6 +209,7 @@ def test_realpath(client: RawClient, path: bytes, real: bytes) -> None:
     assert client.ask(Kind.REALPATH, string(path)).names == [real]
 
 
+@pytest.mark.expects_warnings
 def test_unforeseen_errors_tell_nothing(
     connect: Connect, files: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

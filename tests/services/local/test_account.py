@@ -51,6 +51,7 @@ def test_home(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     account.close()
 
 
+@pytest.mark.expects_warnings
 def test_home_of_nobody(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(AccountError):
         make_account(root="~no such user/root").connect()
