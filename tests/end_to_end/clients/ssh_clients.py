@@ -15,7 +15,7 @@ def get_ssh_options(key: Path | None) -> list[str]:
     options = ["-F", "/dev/null"]
     for option in ("UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "LogLevel=ERROR", "IdentitiesOnly=yes"):
         options += ["-o", option]
-    return options if key is None else [*options, "-o", "BatchMode=yes", "-i", str(key)]
+    return options if key is None else [*options, "-o", "BatchMode=yes", "-o", f"IdentityFile={key}"]
 
 
 class OpenSSH(Client):
