@@ -53,7 +53,9 @@ def test_29_no_secret_is_left_and_nobody_else_can_read(tmp_path: Path, password_
     """Both protocols, right and wrong, a reload, an upload that is held, a kill -9, and a second life."""
     (tmp_path / "password").write_text(password_hash)
     config = write_config(
-        tmp_path, "file:password", f'[log]\nfile = "{tmp_path}/log"\nlevel = "debug"\nformat = "json"\n[defence]\ndelay = 0\n'
+        tmp_path,
+        "file:password",
+        f'[log]\nfile = "{tmp_path}/log"\nlevel = "debug"\nformat = "json"\n[defence]\ndelay = 0\n',
     )
     environ = {
         "CLOUDALPHA_USERS__BOB__PASSWORD_HASH": password_hash,
