@@ -81,11 +81,11 @@ class TransferChannel(TLSChannel, FTPHandler):  # type: ignore[misc]  # pyftpdli
 
     def begin_transfer(self, transfer: Transfer, reply: str = "150 Here it comes.") -> None:
         """Announce a transfer; it starts when the data connection is there. From now on it will be ended, whatever happens."""
+        self.transferring = True  # first: a stop that comes with the reply must not take the session for an idle one
         self.respond(reply)
         if self._closed:  # sending has shown that the client is gone
             transfer.discard("the control connection was lost")
             return
-        self.transferring = True
         if self._data is not None:
             self._data.start(transfer)
             return

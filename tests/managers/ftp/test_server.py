@@ -9,6 +9,7 @@ import pytest
 
 from cloudalpha.exceptions import AddressInUseManagerError, ManagerError, RefusedManagerError
 from cloudalpha.manager import Session, Visit
+from cloudalpha.managers.ftp.channel import Channel
 from cloudalpha.managers.ftp.manager import FTPManager
 from cloudalpha.managers.ftp.settings import FTPSettings
 from cloudalpha.testing.gate import OpenGate
@@ -87,6 +88,21 @@ def test_stop_lets_transfers_finish(serve: Callable[..., FTPManager], files: Hel
     assert files.read_all("/f") == b"first second"
     idle.close()
     busy.close()
+
+
+def test_a_stop_knows_of_a_transfer_before_its_client_does(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[bool] = []
+    respond = Channel.respond
+
+    def note(channel: Channel, reply: str, logfun: object = None) -> None:
+        if reply.startswith("150"):
+            states.append(channel.transferring)
+        respond(channel, reply, logfun)
+
+    monkeypatch.setattr(Channel, "respond", note)
+    assert client.put("STOR f", b"content").startswith(b"226 ")
+    assert client.get("RETR f") == b"content"
+    assert states == [True, True]
 
 
 class _ClosedGate(OpenGate):
