@@ -103,16 +103,18 @@ class Soak:
         with self._lock:
             self.faults.append(text)
 
-    def execute(self, name: str, command: Command, folder: Path) -> str:
-        """Run a client to its end, whichever that is: `done`, `killed`, or what it said when it failed."""
+    def execute(self, name: str, command: Command, folder: Path, patience: float | None = None) -> str:
+        """Run a client to its end, whichever that is: `done`, `killed`, or what it said when it failed. patience: seconds until it is killed."""
         output = folder / "output"
         with command.start(folder, output) as process:
             with self._lock:
                 self._running[process] = name
             try:
-                code = process.wait(TIMEOUT)
+                code = process.wait(patience or TIMEOUT)
             except subprocess.TimeoutExpired:
-                return f"hangs: {output.read_text(errors='replace')[-500:]}"
+                if patience is None:
+                    return f"hangs: {output.read_text(errors='replace')[-500:]}"
+                code = self._kill_one(process, random.Random(process.pid))
             finally:
                 with self._lock:
                     del self._running[process]
@@ -133,11 +135,16 @@ class Soak:
                 if not self._running:
                     continue
                 process = chooser.choice(list(self._running))
-                self._killed.add(process.pid)
-                if chooser.random() < 0.5:
-                    process.kill()
-                else:
-                    kill_all(process)
+            self._kill_one(process, chooser)
+
+    def _kill_one(self, process: subprocess.Popen[bytes], chooser: random.Random) -> int:
+        with self._lock:
+            self._killed.add(process.pid)
+        if chooser.random() < 0.5:
+            process.kill()
+        else:
+            kill_all(process)
+        return process.wait()
 
     def _check(self) -> None:
         while not self._over.wait(CHECK_PAUSE):
@@ -175,6 +182,7 @@ class Soak:
             self.add_fault(f"memory has grown by {growth} bytes")
 
     def _check_log(self, gateway: Serving) -> None:
+        self.counts["uploads discarded"] = len(re.findall(r" event=upload .* result=discarded ", gateway.err))
         for line in gateway.err.splitlines():
             if " level=error " in line or "Traceback" in line:
                 self.add_fault(f"in the log: {line[:2000]}")
@@ -234,13 +242,30 @@ class Worker:
             self._execute(client, client.put(self._make_file(), f"/{self._base}/file0"))
 
     def run(self) -> None:
-        operations = [self._put, self._put, self._put_shared, self._get, self._append, self._put_tree, self._get_tree]
+        operations = [
+            self._put,
+            self._put_slowly,
+            self._put_slowly,
+            self._put_shared,
+            self._get,
+            self._append,
+            self._put_tree,
+            self._get_tree,
+        ]
         while not self._soak.is_over:
             self._chooser.choice(operations)(self._chooser.choice(self._clients))
 
     def _put(self, client: Client) -> None:
         name = f"file{self._chooser.randrange(NUM_NAMES)}"
         self._execute(client, client.put(self._make_file(), f"/{self._base}/{name}"))
+
+    def _put_slowly(self, client: Client) -> None:
+        """An upload that is killed in the middle, as a rule."""
+        local = self._folder / "slow"
+        local.write_bytes(make_record(self._chooser, 3 * MAX_BYTES))
+        name = f"file{self._chooser.randrange(NUM_NAMES)}"
+        command = client.slow_put(local, f"/{self._base}/{name}")
+        self._soak.execute(client.name, command, self._folder, patience=self._chooser.uniform(0.3, 3))
 
     def _put_shared(self, client: Client) -> None:
         """A name that others write too: the last commit wins, and whatever is there is whole."""

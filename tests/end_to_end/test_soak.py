@@ -19,6 +19,7 @@ def test_clients_that_are_killed_all_the_time(tmp_path: Path) -> None:
     assert soak.faults == []
     assert soak.counts["done"] > 20
     assert soak.counts["killed"] > 3
+    assert soak.counts["uploads discarded"] > 3
     assert soak.counts["looked at"] > 20
 
 
