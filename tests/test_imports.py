@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cloudalpha"
 
-VALUES = {"exceptions", "paths", "file_metadata", "capabilities"}
+VALUES = {"exceptions", "paths", "file_metadata", "capabilities", "hashes"}
 DRIVER = VALUES | {"file_system", "layer", "settings", "logs"}
 OPEN_FILES = {"open_file", "spool", "native_io"}
 CORE = DRIVER | OPEN_FILES | {"file_system_view", "account", "manager", "data_store"}
@@ -19,6 +19,7 @@ CORE = DRIVER | OPEN_FILES | {"file_system_view", "account", "manager", "data_st
 ALLOWED: dict[str, set[str]] = {
     "exceptions": set(),
     "capabilities": set(),
+    "hashes": set(),
     "paths": {"exceptions"},
     "file_metadata": {"paths"},
     "file_system": VALUES,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import zlib
-from typing import Protocol
+from typing import get_args
 
 from cloudalpha.exceptions import IsADirectoryFileSystemError
 from cloudalpha.file_system import ANYTHING, close_stream
+from cloudalpha.hashes import make_hash
 from cloudalpha.managers.ftp.channel import COMMANDS, Channel, Command
 from cloudalpha.managers.ftp.errors import Refusal
+from cloudalpha.managers.ftp.settings import Algorithm
 
 COMMANDS.update(
     {
@@ -22,25 +22,8 @@ COMMANDS.update(
         "XSHA512": Command(True, 'XSHA512 "<file>" [<start> [<end>]]'),
     }
 )
-ALGORITHMS = ("SHA-256", "SHA-512", "SHA-1", "MD5", "CRC32")
+ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 _QUOTED = re.compile(r'"([^"]+)"(?: ([0-9]{1,18})(?: ([0-9]{1,18}))?)?')
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-    def hexdigest(self) -> str: ...
-
-
-class _CRC32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def hexdigest(self) -> str:
-        return f"{self._value:08x}"
 
 
 class HashCommands(Channel):
@@ -80,12 +63,13 @@ class HashCommands(Channel):
         end = metadata.size if end is None else min(end, metadata.size)
         if start > end:
             raise Refusal(f"554 The file ends at {metadata.size}.")
-        known = metadata.get_hash(algorithm.replace("-", "").lower())
+        name = algorithm.replace("-", "").lower()
+        known = metadata.get_hash(name)
         if known is not None and (start, end) == (0, metadata.size):
             return known, start, end
         if end - start > self.settings.max_hash_size:
             raise Refusal(f"552 Hashes are computed of at most {self.settings.max_hash_size} bytes.")
-        digest = _make_hash(algorithm)
+        digest = make_hash(name)
         stream = self.view.read(path, start, end - start, metadata.revision or ANYTHING)
         try:
             for chunk in stream:
@@ -93,9 +77,3 @@ class HashCommands(Channel):
         finally:
             close_stream(stream)
         return digest.hexdigest(), start, end
-
-
-def _make_hash(algorithm: str) -> _Hash:
-    if algorithm == "CRC32":
-        return _CRC32()
-    return hashlib.new(algorithm.replace("-", "").lower(), usedforsecurity=False)

@@ -5,12 +5,11 @@ A hash that the storage knows is told without reading; others are computed where
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from cloudalpha.file_metadata import FileMetadata
+from cloudalpha.hashes import make_hash
 from cloudalpha.managers.sftp.packets import MAX_PACKET_BYTES, Reader, Status, StatusError
 
 ALGORITHMS = ("md5", "sha1", "sha256", "sha384", "sha512", "crc32")
@@ -29,22 +28,6 @@ class HashRequest(NamedTuple):
     start_byte: int
     num_bytes: int
     block_bytes: int = 0
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> object: ...
-    def digest(self) -> bytes: ...
-
-
-class _Crc32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
 
 
 def read_request(reader: Reader) -> HashRequest:
@@ -88,7 +71,7 @@ class Hasher:
         position, end = request.start_byte, request.start_byte + num_bytes
         while True:
             block_end = min(position + block_bytes, end)
-            digest = _make_hash(request.algorithm)
+            digest = make_hash(request.algorithm)
             while position < block_end:
                 if self._is_over():
                     raise StatusError(Status.CONNECTION_LOST, "the session has ended")
@@ -100,7 +83,3 @@ class Hasher:
             yield digest.digest()
             if position >= end:
                 return
-
-
-def _make_hash(algorithm: str) -> _Hash:
-    return _Crc32() if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
