@@ -19,9 +19,10 @@ import pytest
 
 from cloudalpha.managers.sftp.packets import Kind, OpenFlag, Status, string
 from cloudalpha.testing.waiting import wait_until
+from cloudalpha.users.passwords import hash_password
 from tests.cli.serving import PASSWORD, Serving, write_config
 from tests.managers.ftp.helpers import Client
-from tests.security.conftest import PASSWORD_HASH, Target
+from tests.security.conftest import Target
 
 ATTACKER = "127.0.0.2"
 Serve = Callable[..., Target]
@@ -48,8 +49,6 @@ def open_silent(stack: contextlib.ExitStack, port: int, source: str) -> socket.s
 
 @pytest.fixture(scope="module")
 def password_hash() -> str:
-    from cloudalpha.users.passwords import hash_password
-
     return hash_password(PASSWORD)
 
 
@@ -231,12 +230,12 @@ def test_23_what_is_no_ssh_is_closed(target: Target, hello: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_24_a_folder_of_150000_files(target: Target) -> None:
+def test_24_a_folder_of_120000_files(target: Target) -> None:
     """Over both protocols, from a real disk: memory does not grow with it."""
     folder = target.root / "huge"
     folder.mkdir()
     descriptor = os.open(folder, os.O_PATH)
-    for number in range(150_000):
+    for number in range(120_000):
         os.mknod(f"a-name-as-long-as-many-names-are-{number:06}", 0o600, dir_fd=descriptor)
     os.close(descriptor)
     ftp, sftp = target.ftp(), target.sftp()
@@ -245,37 +244,38 @@ def test_24_a_folder_of_150000_files(target: Target) -> None:
     count = 0
     while (reply := sftp.ask(Kind.READDIR, string(handle))).kind == Kind.NAME:
         count += int.from_bytes(reply.body[:4], "big")
-    assert count == 150_000
+    assert count == 120_000
     data = ftp.begin("MLSD /huge")
     count = 0
     while piece := data.recv(65536):
         count += piece.count(b"\n")
     data.close()
     assert ftp.read_reply().startswith(b"226")
-    assert count == 150_000
+    assert count == 120_000
     assert psutil.Process().memory_info().rss - before < 40 * 1024 * 1024
 
 
 @pytest.mark.needs("nmap")
-@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"active_mode": True}], ids=["default", "active mode"])
 def test_14_nmap_cannot_bounce(serve: Serve, settings: dict[str, bool]) -> None:
+    """Its own script, and whether it finds a way in without a password."""
     target = serve(ftp=settings)
-    port = target.get_port("ftp")
     script = "ftp-bounce.username=demo,ftp-bounce.password=secret,ftp-bounce.checkhost=198.51.100.7"
+    scripts = ["--script", "+ftp-bounce,+ftp-anon", "--script-args", script]
     done = subprocess.run(
-        ["nmap", "-Pn", "-n", "-sV", "--version-light", "-p", str(port), "--script", "ftp-bounce,ftp-anon", "--script-args", script, "127.0.0.1"],
+        ["nmap", "-d", "-Pn", "-n", "-p", str(target.get_port("ftp")), *scripts, "127.0.0.1"],
         capture_output=True,
         text=True,
         timeout=110,
         check=True,
-    )  # fmt: skip
-    assert re.search(rf"^{port}/tcp +open +ftp", done.stdout, re.MULTILINE), done.stdout
+    )
+    assert re.search(r"/tcp +open", done.stdout), done.stdout
     assert "bounce working" not in done.stdout
     assert "Anonymous FTP login allowed" not in done.stdout
+    assert re.search(r"PORT response: 50[24] ", done.stdout), "it has logged in and tried"
 
 
-@pytest.mark.needs("nmap", "lftp")
+@pytest.mark.needs("nmap")
 def test_14_a_scan_through_port_gets_nowhere(serve: Serve) -> None:
     """The bounce scan of nmap itself: -b."""
     target = serve(ftp={"active_mode": True})
@@ -291,7 +291,3 @@ def test_14_a_scan_through_port_gets_nowhere(serve: Serve) -> None:
         assert "open" not in re.sub(r"^.*Starting.*$", "", done.stdout, flags=re.MULTILINE), done.stdout
         with pytest.raises(TimeoutError):
             listener.accept()
-
-
-def test_the_hash_of_these_tests_is_argon2id() -> None:
-    assert PASSWORD_HASH.startswith("$argon2id$")

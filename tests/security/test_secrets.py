@@ -16,8 +16,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from cloudalpha.configurator.loader import load_values
 from cloudalpha.data_store import FILE_NAME, DataStore
-from cloudalpha.exceptions import DataStoreError
+from cloudalpha.exceptions import DataStoreError, SettingError
 from cloudalpha.testing.waiting import wait_until
 from cloudalpha.users.passwords import hash_password
 from tests.cli.serving import PASSWORD, Serving, use_both, write_config
@@ -140,9 +141,6 @@ def test_11_a_planted_pickle_is_not_run(tmp_path: Path, password_hash: str) -> N
     "name", ["..", "a/../b", ".", "", "a\x00b", "ä", "a b", "x" * 65, "%username%", "../../etc", "~", "C:\\x"]
 )
 def test_2_user_names_that_would_become_paths(tmp_path: Path, name: str) -> None:
-    from cloudalpha.configurator.loader import load_values
-    from cloudalpha.exceptions import SettingError
-
     user = {
         "password_hash": "$argon2id$v=19$m=8,t=1,p=1$5fbwc/kRupRSu5L4YMZtuQ$uCIdkn9g9VX9JIrqs3S29Q",
         "mounts": {"/": "files:/"},
