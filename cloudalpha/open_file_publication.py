@@ -98,7 +98,8 @@ class Publication:
     def set_time(self, metadata: FileMetadata, is_committed: bool) -> FileMetadata:
         """See that what is published has the time that the client wants; what is there then.
 
-        The content is published already: a time that cannot be set is logged, and fails nothing.
+        is_committed: content was published with it; then a time that cannot be set is logged, and fails nothing. Where the time is all that there
+        is to publish, it raises.
         """
         wanted, self.modified_datetime = self.modified_datetime, None
         if wanted is None or (is_committed and wanted == self._new_file_modified):
@@ -106,8 +107,9 @@ class Publication:
         try:
             self._file_system.set_modified_datetime(self.path, wanted)
             return self._file_system.get_metadata(self.path)
-        except UnsupportedOperationFileSystemError:
-            return metadata
         except FileSystemError as error:
-            log_event(_logger, "time_not_set", logging.WARNING, path=self.path, error=error.message)
+            if not is_committed:
+                raise
+            if not isinstance(error, UnsupportedOperationFileSystemError):
+                log_event(_logger, "time_not_set", logging.WARNING, path=self.path, error=error.message)
             return metadata

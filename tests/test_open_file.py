@@ -539,6 +539,18 @@ def test_a_time_that_cannot_be_set_does_not_fail_the_transfer(error: Any) -> Non
     assert len(files.raised) == 1
 
 
+@pytest.mark.parametrize("error", [UnsupportedOperationFileSystemError, PermissionDeniedFileSystemError, outage])
+def test_a_time_that_is_all_there_is_to_set_must_be_set(error: Any) -> None:
+    inner = MemoryFileSystem()
+    inner.write_all("/a", b"abc")
+    view = _view(FaultyLayer(inner, [Fault("set_modified_datetime", error=error)]))
+    file = view.open("/a", write=True)
+    file.set_modified_datetime(WHEN)
+    with pytest.raises(type(error("/a"))):
+        file.finish()
+    assert inner.read_all("/a") == b"abc"
+
+
 # Errors
 
 
