@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -30,13 +31,15 @@ def main() -> int:
     protocols = set(arguments.protocols.split(","))
     figures: Figures = {}
     failures = 0
-    with open_bench(Path(tempfile.mkdtemp(dir=arguments.folder)) / "bench") as bench:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are stopped, and the tree goes
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, open_bench(Path(folder) / "bench") as bench:
         prepare(bench, {row.name for row in rows})
         peers = [peer for name in arguments.peers.split(",") for peer in STARTERS[name](bench)]
         for row in rows:
             repeats = arguments.heavy_repeats or arguments.repeats if row.heavy else arguments.repeats
             asked = [peer for peer in peers if peer.protocol in protocols and row.can_ask(peer)]
             failures += run_row(bench, row, asked, repeats, figures)
+            print(make_table([row], figures), file=sys.stderr)
     print(make_table(rows, figures))
     path = save(arguments.results, rows, figures, arguments.repeats)
     if not wanted and arguments.results == Path(__file__).with_name("results"):
