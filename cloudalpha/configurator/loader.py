@@ -211,7 +211,10 @@ class _Reader:
         return {}
 
     def _get_named(self, place: tuple[str, ...]) -> dict[str, Any]:
-        table = self._values.data.get(place[0], {}).get(place[1], {})
+        tables = self._values.data.get(place[0], {})
+        table = (
+            tables.get(place[1], {}) if isinstance(tables, dict) else {}
+        )  # what it is instead is a mistake noted already
         if isinstance(table, dict):
             return table
         if not isinstance(table, Unresolved):

@@ -96,6 +96,8 @@ BUCKET = '[accounts.a]\nservice = "bucket"\nbucket = "b"\n'
             "the.toml: grace_seconds: not a duration: 'soon'; write for example '30s', '5m' or '24h'",
         ),
         ("managers = 5", "the.toml: managers: must be a table"),
+        ("services = 5\n" + BUCKET, "the.toml: services: must be a table"),
+        ("services = 'env:NOT_SET'\n" + BUCKET, "the.toml: services: the environment variable NOT_SET is not set"),
         ("[managers]\nstub = 5", "the.toml: [managers] stub: must be a table"),
         ("log = []", "the.toml: log: must be a table"),
         ("[log]\nlevle = 'x'", "the.toml: [log] levle: unknown name; did you mean 'level'?"),
