@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -76,9 +77,10 @@ def get_status(serving: Serving) -> dict[str, set[str]]:
     """What /proc says of each thread: user and group ids, capabilities."""
     seen: dict[str, set[str]] = {}
     for task in Path(f"/proc/{serving.process.pid}/task").iterdir():
-        for line in (task / "status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            seen.setdefault(name, set()).add(value.strip())
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            for line in (task / "status").read_text().splitlines():
+                name, _, value = line.partition(":")
+                seen.setdefault(name, set()).add(value.strip())
     return seen
 
 

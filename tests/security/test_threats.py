@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,14 +47,11 @@ def test_the_named_tests_exist(row: str) -> None:
 
 def test_tests_that_carry_a_number_are_in_its_row() -> None:
     """`test_12_...` of this room and of the managers says that it belongs to row 12."""
-    for file in sorted(
-        path.relative_to(TESTS).as_posix()
-        for room in ("security", "managers")
-        for path in (TESTS / room).rglob("test_*.py")
-    ):
-        for name in get_tests(file):
-            parts = name.rsplit("::", 1)[-1].split("_")[1:]
-            for part in parts:
-                if not part.isdigit() or int(part) not in THREATS:
-                    break
-                assert f"{file}::{name}" in THREATS[int(part)][1], f"{file}::{name} is missing in row {part}"
+    missing = []
+    for path in sorted(path for room in ("security", "managers") for path in (TESTS / room).rglob("test_*.py")):
+        file = path.relative_to(TESTS).as_posix()
+        for name in sorted(get_tests(file)):
+            numbers = itertools.takewhile(str.isdigit, name.rsplit("::", 1)[-1].split("_")[1:])
+            rows = [int(number) for number in numbers if int(number) in THREATS]
+            missing += [f"{row}: {file}::{name}" for row in rows if f"{file}::{name}" not in THREATS[row][1]]
+    assert missing == []
