@@ -212,9 +212,9 @@ class _Reader:
 
     def _get_named(self, place: tuple[str, ...]) -> dict[str, Any]:
         tables = self._values.data.get(place[0], {})
-        table = (
-            tables.get(place[1], {}) if isinstance(tables, dict) else {}
-        )  # what it is instead is a mistake noted already
+        if not isinstance(tables, dict):  # a mistake that is noted already
+            return {}
+        table = tables.get(place[1], {})
         if isinstance(table, dict):
             return table
         if not isinstance(table, Unresolved):
