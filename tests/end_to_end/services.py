@@ -24,7 +24,7 @@ class Storage:
 class Service:
     """open: makes a storage, in a folder that it may use, for as long as the context lasts (a server of the service runs meanwhile).
 
-    is_sampled: only the clients of SAMPLE are tried, and the slowest tests are left out: enough where others have been through all of them.
+    is_sampled: only the clients of SAMPLE are tried, which is enough where others have been through all of them.
     """
 
     open: Callable[[Path], AbstractContextManager[Storage]]

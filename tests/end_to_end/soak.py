@@ -1,7 +1,7 @@
 """Soak: `python -m tests.end_to_end.soak --minutes 15` runs every real client against the demo in a loop, and kills one every few seconds.
 
 All the while, every visible file must be whole; at the end nothing may be left over: no descriptor, no thread, no temporary file. What is wrong is
-printed, and the exit code is 1.
+printed, and the exit code is 1. Needs to be root, to see the gateway's threads.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from cloudalpha.services.local.temporary_file import is_hidden
 from cloudalpha.testing.waiting import wait_until
 from tests.cli.serving import ANY_PORTS, Serving
 from tests.end_to_end.clients import CLIENTS, Client, Command, kill_all
@@ -154,7 +155,7 @@ class Soak:
         """Every file that has a name, read where it lies, is whole; every name is one that a client gave."""
         for folder, _, names in os.walk(self._root):
             for path in (Path(folder, name) for name in names):
-                if find_leftovers_name(path.name):
+                if is_hidden(path.name):
                     continue
                 if not _NAME.fullmatch(path.name):
                     self.add_fault(f"a name that no client gave: {path}")
@@ -210,12 +211,8 @@ def _count_threads(pid: int) -> Counter[str]:
         [program, "dump", "--nonblocking", "--pid", str(pid)], capture_output=True, text=True, check=False
     )
     names = re.findall(r'^Thread \S+ \([^)]*\): "([^"]*)"', dump.stdout, re.MULTILINE)
+    assert names, f"the threads of the gateway cannot be seen: {dump.stderr}"
     return Counter(name for name in names if not re.search(r"[-_]\d+$", name) or "127.0.0.1" in name)
-
-
-def find_leftovers_name(name: str) -> bool:
-    """Whether a name is one of the local service's own, which no client sees."""
-    return name.startswith(".cloudalpha-") and name.endswith(".tmp")
 
 
 class Worker:

@@ -14,6 +14,8 @@ from tests.end_to_end.clients import CLIENTS, Client, kill_all
 from tests.end_to_end.conftest import Place
 from tests.servers.gateway import find_leftovers, get_received_bytes
 
+pytestmark = pytest.mark.needs("ss")
+
 LARGE = 2 << 30
 """Bytes of a local file (a hole that takes no space) that no client has sent before it is killed."""
 

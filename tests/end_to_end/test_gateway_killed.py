@@ -12,6 +12,8 @@ from tests.end_to_end.clients import CLIENTS
 from tests.end_to_end.services import SERVICES
 from tests.servers.gateway import Gateway, find_leftovers, get_received_bytes
 
+pytestmark = pytest.mark.needs("ss")
+
 UPLOADERS = ("lftp", "curl-implicit", "scp", "scp-legacy", "rclone-ftp", "paramiko")
 
 

@@ -13,6 +13,8 @@ from cloudalpha.testing.waiting import wait_until
 from tests.end_to_end.conftest import Place
 from tests.servers.gateway import get_received_bytes
 
+pytestmark = pytest.mark.needs("ss")
+
 CONTENT = random.Random(3).randbytes(5_000_000)
 
 

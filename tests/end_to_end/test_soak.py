@@ -12,6 +12,7 @@ from tests.end_to_end.whole_files import find_fault, make_record
 
 
 @pytest.mark.slow
+@pytest.mark.root
 @pytest.mark.timeout(240)
 def test_clients_that_are_killed_all_the_time(tmp_path: Path) -> None:
     soak = Soak(tmp_path, 25, seed=1)

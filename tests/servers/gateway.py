@@ -14,11 +14,11 @@ import asyncssh
 import bcrypt
 
 from cloudalpha.configurator.status import read_statuses
+from cloudalpha.services.local.temporary_file import is_hidden
 from cloudalpha.testing.waiting import wait_until
 from tests.cli.serving import PASSWORD, Serving
 
 USER_NAME = "demo"
-_HIDDEN = re.compile(r"\.cloudalpha-[0-9a-f]{16}\.tmp")
 _RECEIVED = re.compile(r"\bbytes_received:(\d+)")
 
 
@@ -116,7 +116,7 @@ def get_received_bytes(pid: int) -> dict[str, int]:
 
 def find_leftovers(pid: int | None, root: Path) -> list[str]:
     """Files beneath a folder that no client may see, and unnamed ones there that a process still holds (pid)."""
-    found = [str(path) for path in root.rglob("*") if _HIDDEN.fullmatch(path.name)]
+    found = [str(path) for path in root.rglob("*") if is_hidden(path.name)]
     if pid is not None:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             try:

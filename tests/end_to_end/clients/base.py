@@ -111,19 +111,19 @@ class Client(ABC):
 
     def put_tree(self, local: Path, remote: str) -> Command:
         """Upload a folder; the remote one does not exist, and has the same last name."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} moves no trees")
 
     def get_tree(self, remote: str, local: Path) -> Command:
         """Download a folder; the local one does not exist, and has the same last name."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} moves no trees")
 
     def resume_put(self, local: Path, remote: str) -> Command:
         """Send what is missing at the end of a remote file."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} resumes no uploads")
 
     def resume_get(self, remote: str, local: Path) -> Command:
         """Fetch what is missing at the end of a local file."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} resumes no downloads")
 
     @classmethod
     def get_missing_programs(cls) -> list[str]:

@@ -9,6 +9,7 @@ import asyncio
 import ftplib
 import json
 import ssl
+import stat
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -202,7 +203,15 @@ class AsyncSSHProgram(Program):
         self._run(lambda sftp: sftp.mkdir(remote))
 
     def list_dir(self, remote: str) -> list[tuple[str, bool]]:
-        raise NotImplementedError("the library gets trees itself")
+        entries: list[tuple[str, bool]] = []
+
+        async def list_entries(sftp: Any) -> None:
+            async for entry in sftp.scandir(remote):
+                if entry.filename not in (".", ".."):
+                    entries.append((entry.filename, stat.S_ISDIR(entry.attrs.permissions)))
+
+        self._run(list_entries)
+        return entries
 
     def _run(self, operation: Any) -> None:
         import asyncssh
