@@ -14,7 +14,7 @@ from cloudalpha import paths
 from cloudalpha.file_system_view import FileSystemView
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Session, Visit
-from cloudalpha.managers.ftp.engine import AsyncChat, IOLoop
+from cloudalpha.managers.ftp.engine import AsyncChat, SessionLoop
 from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
 from cloudalpha.managers.ftp.listing import FACTS
 from cloudalpha.managers.ftp.transfer_channel import TransferChannel
@@ -288,4 +288,4 @@ def run(channel: Channel, ioloop: Any) -> None:
 
 def make_loop() -> Any:
     """A loop of events for one thread."""
-    return IOLoop()
+    return SessionLoop()
