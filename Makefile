@@ -5,6 +5,7 @@
 #   make bench    measured against other servers
 #   make docs     docs/settings.md and docs/commands.md, from the code
 #   make fuzz     the property tests, for long (options: make fuzz EXAMPLES=100000)
+#   make soak     every client in a loop, one killed every few seconds (options: make soak MINUTES=60); as root
 #   make clean    removes what the above made
 
 VENV ?= .venv
@@ -12,9 +13,10 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 EXAMPLES ?= 20000
+MINUTES ?= 15
 ARGS ?=
 
-.PHONY: serve test check bench docs fuzz clean packages
+.PHONY: serve test check bench docs fuzz soak clean packages
 
 serve: $(VENV)/.installed
 	@exec $(BIN)/cloudalpha serve $(ARGS)
@@ -38,6 +40,9 @@ docs: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	HYPOTHESIS_PROFILE=fuzz FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) -n $(WORKERS) -m hypothesis --timeout=0 $(ARGS)
+
+soak: $(VENV)/.dev packages
+	$(BIN)/python -m tests.end_to_end.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
