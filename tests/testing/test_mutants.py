@@ -84,7 +84,9 @@ MODULE = """
 @pytest.mark.parametrize(("test", "name"), [(test, name) for test, names in FOUND_BY.items() for name in names.split()])
 def test_is_found_out(pytester: pytest.Pytester, test: str, name: str) -> None:
     path = pytester.makepyfile(MODULE.format(name=name))
-    result = pytester.inline_run(f"{path}::TestMutant::{test}", "-x", "-q", "-p", "no:cacheprovider", "--timeout=60")
+    result = pytester.inline_run(
+        f"{path}::TestMutant::{test}", "-x", "-q", "-p", "no:cacheprovider", "--tb=native", "--timeout=120"
+    )
     failed = [
         report for report in result.getfailures() if report.nodeid.endswith(test) or f"::{test}[" in report.nodeid
     ]
