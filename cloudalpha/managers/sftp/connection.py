@@ -55,6 +55,9 @@ class Entry(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what asyncio's TCP servers make
+        if self._hub.is_stopping:
+            transport.abort()
+            return
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if peer else ""
         try:

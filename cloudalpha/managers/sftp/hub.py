@@ -39,6 +39,7 @@ class Hub:
     """Listens, keeps the connections and the pools of threads.
 
     name: the manager's. gate: who may come in. options: what AsyncSSH is to do for new connections. connections: those that are open.
+    is_stopping: whether nobody is let in any more.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Hub:
         self.loop = loop
         self.options = make_options(settings, keys, gate.log_in_timeout())
         self.connections: set[Connection] = set()
+        self.is_stopping = False
         self.workers = Workers(settings.threads, settings.threads_per_session, loop)
         self.log_ins = ThreadPoolExecutor(settings.log_in_threads, thread_name_prefix="sftp-log-in")
         self._closers = ThreadPoolExecutor(_CLOSING_THREADS, thread_name_prefix="sftp-close")
@@ -72,8 +74,7 @@ class Hub:
 
     async def stop(self, grace_seconds: float) -> None:
         """Let nobody in any more; wait for what is going on, then end everything and wait until every visit is closed."""
-        for server in self._servers:
-            server.close()
+        await self._stop_listening()
         deadline = self.loop.time() + grace_seconds
         while any(connection.is_busy for connection in self.connections) and self.loop.time() < deadline:
             self._disconnect_idle()
@@ -90,6 +91,20 @@ class Hub:
         for pool in (self._transfers, self.log_ins):
             pool.shutdown(wait=False, cancel_futures=True)
         await self.loop.run_in_executor(None, self._closers.shutdown)
+
+    async def _stop_listening(self) -> None:
+        """Close the listeners. What asyncio has accepted by then it hands over all the same, and Entry sends it away.
+
+        Where a Server is closed between accepting a connection and making its transport, asyncio fails, and nobody closes the socket: hence in
+        two steps.
+        """
+        self.is_stopping = True
+        for server in self._servers:
+            for listener in server.sockets:
+                self.loop.remove_reader(listener.fileno())
+        await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()
 
     def count_sessions(self) -> int:
         """How many channels have a session."""

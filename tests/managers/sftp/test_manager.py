@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import socket
 import stat
+import warnings
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,19 @@ def test_reload_reads_the_host_keys_again(serve: Serve, tmp_path: Path) -> None:
     new = manager.get_endpoints()[0].fingerprint
     assert new is not None
     assert new != old
+
+
+def test_stop_closes_connections_that_are_just_coming_in(serve: Serve, gate: OpenGate) -> None:
+    """Whatever asyncio has accepted, and not yet handed over: no socket is left to the garbage collector, and no visit open."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(10):
+            manager = serve()
+            endpoint = manager.get_endpoints()[0]
+            with contextlib.ExitStack() as stack:
+                for _ in range(3):
+                    stack.enter_context(socket.create_connection((endpoint.host, endpoint.port), 10))
+                manager.stop()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+    assert all(visit.closed for visit in gate.visits)
