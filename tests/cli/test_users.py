@@ -195,23 +195,21 @@ def test_an_unusual_layout_is_refused_and_not_guessed_at(tmp_path: Path, text: s
     assert file.text == text
 
 
-@given(
-    st.recursive(
-        st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3)
-        ),
-        max_leaves=8,
-    )
-)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def make_tables(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)
+
+
+@given(st.recursive(st.booleans() | st.integers(-(2**63), 2**63 - 1) | TEXT, make_tables, max_leaves=8))
 def test_values_are_read_back_as_they_were(value: object) -> None:
     assert tomllib.loads(f"value = {make_value(value)}")["value"] == value
 
 
 @given(
     name=st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True),
-    password_hash=st.text(st.characters(exclude_categories=["Cs"])),
+    password_hash=TEXT,
 )
 def test_any_user_can_be_added_changed_and_removed(name: str, password_hash: str) -> None:
     file = ConfigFile(Path("c.toml"), LAID_OUT)
