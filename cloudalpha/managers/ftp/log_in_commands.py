@@ -108,7 +108,9 @@ class LogInCommands(Channel):
 
     def _refuse_log_in(self) -> None:
         self.attempted_logins += 1
-        if self.attempted_logins >= self.settings.max_log_in_attempts:
+        if self.server.stopping:
+            self.end("421 The server is shutting down.")
+        elif self.attempted_logins >= self.settings.max_log_in_attempts:
             self.end("421 Too many wrong log-ins.")
         else:
             self.respond("530 Not logged in: wrong user name or password.")

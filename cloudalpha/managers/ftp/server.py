@@ -105,6 +105,10 @@ class FTPServer:
             for channel in self._channels:
                 if not channel.transferring:
                     channel.wake(socket.SHUT_RD)
+            visits = [channel.visit for channel in self._channels if channel.session is None]
+        for visit in visits:  # an answer to a wrong password may be waiting out its delay
+            _close(visit)
+        with self._condition:
             self._condition.wait_for(lambda: all(channel.transferring for channel in self._channels), _GOOD_BYE_SECONDS)
             self._condition.wait_for(lambda: not self._channels, max(0.0, deadline - time.monotonic()))
             threads = list(self._channels.values())
@@ -177,6 +181,13 @@ class FTPServer:
                 if channel.session is not None:
                     self._num_sessions -= 1
                 self._condition.notify_all()
+
+
+def _close(visit: Visit) -> None:
+    try:
+        visit.close()
+    except Exception as error:  # noqa: BLE001 - the others must be closed too
+        log_event(logger, "session's end failed", logging.ERROR, exc_info=error)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,7 +12,7 @@ from cloudalpha.manager import Session, Visit
 from cloudalpha.managers.ftp.channel import Channel
 from cloudalpha.managers.ftp.manager import FTPManager
 from cloudalpha.managers.ftp.settings import FTPSettings
-from cloudalpha.testing.gate import OpenGate
+from cloudalpha.testing.gate import OpenGate, OpenVisit
 from cloudalpha.testing.waiting import wait_until
 from tests.managers.ftp.conftest import port_of
 from tests.managers.ftp.helpers import Client, HeldFileSystem, read_all
@@ -88,6 +88,52 @@ def test_stop_lets_transfers_finish(serve: Callable[..., FTPManager], files: Hel
     assert files.read_all("/f") == b"first second"
     idle.close()
     busy.close()
+
+
+class _SlowGate(OpenGate):
+    """A wrong password is answered late: not before its visit is closed."""
+
+    def __init__(self, files: HeldFileSystem) -> None:
+        super().__init__(files)
+        self.checking = threading.Event()
+        self.answered = threading.Event()
+
+    def enter(self, manager: str, address: str, encrypted: bool) -> Visit:
+        gate, closed = self, threading.Event()
+
+        class _SlowVisit(OpenVisit):
+            def check_password(self, user_name: str, password: str) -> bool:
+                gate.checking.set()
+                if closed.wait(60):
+                    gate.answered.set()
+                return False
+
+            def close(self) -> None:
+                closed.set()
+                super().close()
+
+        visit = _SlowVisit(self)
+        self.visits.append(visit)
+        return visit
+
+
+def test_stop_does_not_wait_until_a_wrong_password_is_answered(tmp_path: Path, files: HeldFileSystem) -> None:
+    gate = _SlowGate(files)
+    threads = threading.active_count()
+    manager = FTPManager("ftp", FTPSettings(port=0), gate, tmp_path)
+    manager.start()
+    client = Client(port_of(manager))
+    assert client.read_reply().startswith(b"220")
+    assert client.code("USER demo") == 331
+    client.send("PASS wrong")
+    assert gate.checking.wait(20)
+    manager.stop()
+    assert gate.answered.is_set()
+    assert client.read_reply() == b"421 The server is shutting down.\r\n"
+    assert client.read_reply() == b""
+    client.close()
+    assert threading.active_count() == threads
+    assert all(visit.closed for visit in gate.visits)
 
 
 def test_a_stop_knows_of_a_transfer_before_its_client_does(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
