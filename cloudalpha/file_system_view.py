@@ -277,19 +277,21 @@ class FileSystemView(Layer):
                 {*drafts, *([replaced] if replaced is not None else [])}, key=id
             ):  # no two threads wait for each other
                 held.enter_context(draft.hold())
-            self._rename(old, new, overwrite, replaced)
+            is_published = self._rename(old, new, overwrite, replaced)
             for draft in drafts:
-                self._move(draft, paths.rebase(draft.path, old, new), draft.path != old)
+                is_folder_moved = draft.path != old
+                is_exclusive = not (is_folder_moved or is_published or overwrite)
+                self._move(draft, paths.rebase(draft.path, old, new), is_folder_moved, is_exclusive)
         for file in self.get_open_files():
             if isinstance(file.content, PublishedFile) and paths.is_within(file.path, old):
                 file.content.path = paths.rebase(file.path, old, new)
 
-    def _rename(self, old: str, new: str, overwrite: bool, replaced: Draft | None) -> None:
-        """Rename what is published, and see that what is not may take the new name."""
+    def _rename(self, old: str, new: str, overwrite: bool, replaced: Draft | None) -> bool:
+        """Rename what is published, and see that what is not may take the new name; whether something was published."""
         if replaced is not None and old != new and replaced.is_visible and not overwrite:
             raise AlreadyExistsFileSystemError(new)
-        draft = self._get_visible(old)
-        if draft is None or self.inner.exists(old):
+        is_published = self._get_visible(old) is None or self.inner.exists(old)
+        if is_published:
             self.inner.rename(old, new, overwrite)
         elif old != new:
             if not overwrite and self.inner.exists(new):
@@ -297,13 +299,14 @@ class FileSystemView(Layer):
             self.inner.create_new_file(new, WriteOptions(ANYTHING if overwrite else NOTHING)).discard()
         if replaced is not None and old != new:
             self._forget(replaced)
+        return is_published
 
-    def _move(self, draft: Draft, path: str, is_folder_moved: bool) -> None:
+    def _move(self, draft: Draft, path: str, is_folder_moved: bool, is_exclusive: bool) -> None:
         with self._lock:
             if self._drafts.get(draft.path) is draft:
                 del self._drafts[draft.path]
                 self._drafts[path] = draft
-        draft.move(path, is_folder_moved)
+        draft.move(path, is_folder_moved, is_exclusive)
 
     def _forget(self, draft: Draft) -> None:
         """The draft's path is deleted or replaced: nothing of it is published any more."""

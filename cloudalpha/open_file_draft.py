@@ -316,13 +316,13 @@ class Draft:
 
     # Moving and ending
 
-    def move(self, path: str, is_folder_moved: bool = False) -> None:
+    def move(self, path: str, is_folder_moved: bool = False, is_exclusive: bool = False) -> None:
         """The path was renamed; what is committed from now on goes to the new one. Only while `hold` is entered.
 
-        is_folder_moved: with a folder above it.
+        is_folder_moved: with a folder above it. is_exclusive: nothing may be at the new path.
         """
         with self._lock:
-            self._publication.move(path, is_folder_moved)
+            self._publication.move(path, is_folder_moved, is_exclusive)
             if self._base is not None:
                 self._base.path = path
         if self._content is not None and (self._publication.kept_version is not None or is_folder_moved):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from cloudalpha.exceptions import FileSystemError, UnsupportedOperationFileSystemError
+from cloudalpha.exceptions import (
+    AlreadyExistsFileSystemError,
+    FileSystemError,
+    UnsupportedOperationFileSystemError,
+)
 from cloudalpha.file_metadata import FileMetadata
 from cloudalpha.file_system import ANYTHING, NOTHING, Expected, FileSystem, NewFile, WriteOptions
 from cloudalpha.logs import log_event
@@ -31,6 +35,7 @@ class Publication:
         self.new_file: NewFile | None = None
         self._file_system = file_system
         self._new_file_path = path
+        self._is_new_file_exclusive = False
         self._new_file_modified: datetime | None = None
         self._is_folder_moved = False
 
@@ -38,6 +43,7 @@ class Publication:
         """A NewFile for the path, in the place of the one so far."""
         self._new_file_modified = self.modified_datetime
         self._new_file_path = self.path
+        self._is_new_file_exclusive = self.is_exclusive
         expected: Expected = NOTHING if self.is_exclusive else ANYTHING
         if self.kept_version is not None:
             expected = self.kept_version
@@ -47,7 +53,7 @@ class Publication:
 
     def get_new_file(self) -> NewFile:
         """The NewFile to write to: the one that was begun, if it leads to the path."""
-        if self.new_file is not None and self._new_file_path == self.path:
+        if self.new_file is not None and self._leads_to_path():
             return self.new_file
         self.discard()
         return self.begin()
@@ -58,38 +64,53 @@ class Publication:
         if new_file is not None:
             new_file.discard()
 
-    def move(self, path: str, is_folder_moved: bool) -> None:
-        """The path was renamed; is_folder_moved: with a folder above it."""
+    def move(self, path: str, is_folder_moved: bool, is_exclusive: bool) -> None:
+        """The path was renamed; is_folder_moved: with a folder above it. is_exclusive: nothing may be at the new one."""
+        if path != self.path:
+            self.is_exclusive = is_exclusive
         self.path = path
         self._is_folder_moved |= is_folder_moved
-        self.is_exclusive = False  # it was meant for the old name
 
     def commit(self, content: DraftContent) -> FileMetadata:
         """Publish the content at the path, and only there.
 
-        Content whose NewFile was begun for an old name is published under that for a moment and renamed, where nothing else has it by then
-        (which saves sending everything again), or sent again. Raises UnsupportedOperationFileSystemError when neither can be done.
+        Content whose NewFile was begun for an old name is sent again. Where that NewFile expects nothing there, or it is the only way left and
+        nothing is there, it is published under the old name for a moment and renamed, which saves sending everything again.
+        Raises UnsupportedOperationFileSystemError when neither can be done.
         """
-        if self._new_file_path == self.path:
+        if self._leads_to_path():
             return content.prepare().commit()
-        if self._can_commit_at_old_path():
-            return self._commit_at_old_path(content.prepare())
+        if self._can_commit_at_old_path(content):
+            metadata = self._commit_at_old_path(content)
+            if metadata is not None:
+                return metadata
         if not content.can_send_again():
             message = "the file was renamed while it was open, and the spool is full"
             raise UnsupportedOperationFileSystemError(self.path, message)
         return content.send_again(self.begin).commit()
 
-    def _can_commit_at_old_path(self) -> bool:
-        if self.kept_version is not None or self._is_folder_moved:
-            return False
-        return not self._file_system.exists(self._new_file_path)
+    def _leads_to_path(self) -> bool:
+        """Whether the NewFile is one for the path, on the conditions that hold by now."""
+        return self._new_file_path == self.path and self._is_new_file_exclusive == self.is_exclusive
 
-    def _commit_at_old_path(self, new_file: NewFile) -> FileMetadata:
-        metadata = new_file.commit()
-        if self._new_file_path == self.path:  # preparing has begun another one
-            return metadata
+    def _can_commit_at_old_path(self, content: DraftContent) -> bool:
+        if self._new_file_path == self.path or self.kept_version is not None or self._is_folder_moved:
+            return False
+        if self._is_new_file_exclusive:
+            return True
+        return not content.can_send_again() and not self._file_system.exists(self._new_file_path)
+
+    def _commit_at_old_path(self, content: DraftContent) -> FileMetadata | None:
+        """What is published; None when somebody else's file is under the old name, which stays."""
+        new_file = content.prepare()
+        if self._leads_to_path():  # preparing has begun another one
+            return new_file.commit()
         try:
-            self._file_system.rename(self._new_file_path, self.path, overwrite=True)
+            metadata = new_file.commit()
+        except AlreadyExistsFileSystemError:
+            return None
+        try:
+            self._file_system.rename(self._new_file_path, self.path, overwrite=not self.is_exclusive)
         except BaseException:
             self._file_system.delete(self._new_file_path)
             raise

@@ -21,7 +21,7 @@ from cloudalpha.exceptions import (
     RevisionMismatchFileSystemError,
 )
 from cloudalpha.file_metadata import FileMetadata
-from cloudalpha.file_system import NOTHING, FileSystem, WriteOptions
+from cloudalpha.file_system import NOTHING, FileSystem, NewFile, WriteOptions
 from cloudalpha.file_system_view import FileSystemView
 from cloudalpha.layer import Layer
 from cloudalpha.services.memory.file_system import MemoryFileSystem
@@ -333,6 +333,54 @@ def test_the_old_name_may_be_used_again(file_system: FileSystem, view: FileSyste
     second.finish()
     first.finish()
     assert (file_system.read_all("/log"), file_system.read_all("/log.1")) == (b"second", b"first")
+
+
+class _Intruder(Layer):
+    """Another session makes the file /tmp just before each commit."""
+
+    def create_new_file(self, path: str, options: WriteOptions = WriteOptions()) -> NewFile:
+        new_file = self.inner.create_new_file(path, options)
+        commit = new_file.commit
+
+        def intrude() -> FileMetadata:
+            self.inner.write_all("/tmp", b"of another session")
+            return commit()
+
+        new_file.commit = intrude  # type: ignore[method-assign]
+        return new_file
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_what_another_session_puts_under_the_old_name_stays(file_system: FileSystem, exclusive: bool) -> None:
+    view = FileSystemView(_Intruder(file_system))
+    file = view.open("/tmp", read=True, write=True, create=True, exclusive=exclusive)
+    file.append(b"content")
+    assert file.read_at(0, 7) == b"content", "it is no longer in a buffer"
+    view.rename("/tmp", "/final")
+    file.finish()
+    view.close()
+    assert file_system.read_all("/final") == b"content"
+    assert file_system.read_all("/tmp") == b"of another session"
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_what_another_session_puts_under_the_new_name_stays(
+    file_system: FileSystem, exclusive: bool, is_sent: bool
+) -> None:
+    """A rename that may replace nothing says so for the commit too."""
+    view = FileSystemView(file_system)
+    file = view.open("/tmp", read=True, write=True, create=True, exclusive=exclusive)
+    file.append(b"content")
+    if is_sent:
+        assert file.read_at(0, 7) == b"content", "it is no longer in a buffer"
+    view.rename("/tmp", "/final")
+    file_system.write_all("/final", b"of another session")
+    with pytest.raises(AlreadyExistsFileSystemError):
+        file.finish()
+    view.close()
+    assert _names(FileSystemView(file_system)) == ["/final"]
+    assert file_system.read_all("/final") == b"of another session"
 
 
 def test_rename_of_an_open_file_follows_the_rules(view: FileSystemView) -> None:
