@@ -374,6 +374,27 @@ def test_an_edit_of_a_file_that_is_renamed_meanwhile(spool_size: int) -> None:
     assert not files.exists("/a")
 
 
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_new_file_that_is_renamed_and_cannot_be_sent_again(exclusive: bool, is_taken: bool) -> None:
+    """Without a spool it is published by the old name, unless another session has a file there by then."""
+    files = MemoryFileSystem()
+    view = _view(files, 0)
+    content = _pattern(200 * KIB)
+    file = view.open("/a", write=True, create=True, exclusive=exclusive)
+    file.write_at(0, content)
+    view.rename("/a", "/b")
+    file.write_at(len(content), b"!")
+    if is_taken:
+        files.write_all("/a", b"of another session")
+        with pytest.raises(UnsupportedOperationFileSystemError):
+            file.finish()
+        assert files.read_all("/a") == b"of another session" and not files.exists("/b")
+    else:
+        file.finish()
+        assert files.read_all("/b") == content + b"!" and not files.exists("/a")
+
+
 def test_two_writers_last_commit_wins_both_whole() -> None:
     files = MemoryFileSystem()
     one, other = (_view(files).open("/a", write=True, create=True, truncate=True) for _ in range(2))
