@@ -119,7 +119,8 @@ class PermissionLayer(Layer):
         permission = self._permissions.get_everywhere(new_path)
         if Permission.UPLOAD not in permission:
             _require(new_path, permission, Permission.OVERWRITE, message_for=Permission.UPLOAD)
-            if not overwrite or self._find(new_path) is None:
+            replaced = self._find(new_path) if overwrite else None
+            if replaced is None or replaced.is_dir:
                 raise _denied(new_path, Permission.UPLOAD)
         if not overwrite or Permission.OVERWRITE in permission:
             move(path, new_path, overwrite)

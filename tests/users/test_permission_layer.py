@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudalpha import paths
@@ -170,6 +170,13 @@ def test_matrix_of_new_files(rules: Rules, path: str, expected: object) -> None:
     new_path=st.sampled_from(EVERYTHING[1:]),
     overwrite=st.booleans(),
     is_copy=st.booleans(),
+)
+@example(
+    rules={"/": frozenset(SINGLE_VERBS) - {"download", "list", "upload"}},
+    path="/a",
+    new_path="/a",
+    overwrite=True,
+    is_copy=False,
 )
 def test_matrix_of_moves(rules: Rules, path: str, new_path: str, overwrite: bool, is_copy: bool) -> None:
     bare = make_files()
