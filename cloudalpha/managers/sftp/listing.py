@@ -16,6 +16,8 @@ from cloudalpha.managers.sftp.packets import AttrFlag, Kind, make_packet, string
 
 _FILE_MODE = 0o100644
 _DIR_MODE = 0o040755
+_MAX_SECONDS = 0xFFFFFFFF
+_LENGTH = struct.Struct(">I").pack
 _FLAGS = AttrFlag.SIZE | AttrFlag.PERMISSIONS
 _FLAGS_WITH_TIMES = _FLAGS | AttrFlag.TIMES
 _ATTRS = struct.Struct(">IQI")
@@ -46,7 +48,7 @@ def encode_name(name: bytes) -> bytes:
 
 
 def _get_seconds(timestamp: float) -> int:
-    return min(max(int(timestamp), 0), 0xFFFFFFFF)
+    return min(max(int(timestamp), 0), _MAX_SECONDS)
 
 
 def _format_time(seconds: int, recent: int) -> str:
@@ -67,10 +69,10 @@ class Listing:
     def __init__(self, entries: Iterator[FileMetadata], owner: str) -> None:
         self._entries = entries
         owner = owner.encode("ascii", "replace").decode()[:8]
-        self._file_start = f"-rw-r--r--    1 {owner:8} {owner:8} "
-        self._dir_start = f"drwxr-xr-x    1 {owner:8} {owner:8} "
+        self._file_start = f"-rw-r--r--    1 {owner:8} {owner:8} ".encode("ascii")
+        self._dir_start = f"drwxr-xr-x    1 {owner:8} {owner:8} ".encode("ascii")
         self._recent = int(time.time()) - _HALF_A_YEAR
-        self._minutes: dict[int, str] = {}
+        self._minutes: dict[int, bytes] = {}
 
     def read_batch(self, request_id: int) -> bytes | None:
         """The next reply, with at least one name; None at the end. Blocks."""
@@ -95,23 +97,26 @@ class Listing:
         close_stream(self._entries)
 
     def _encode(self, metadata: FileMetadata) -> bytes | None:
-        name = metadata.name
+        path, is_dir, size, modified = metadata[:4]
+        name = path[path.rfind("/") + 1 :]
         if not name.isprintable() and not paths.is_valid_name(name):
             return None  # no client could ask for it
-        encoded = paths.encode(name)
-        if metadata.modified_datetime is None:
-            date, attrs = "           -", encode_attrs(metadata)
+        encoded = name.encode("utf-8", "surrogateescape")
+        if modified is None:
+            date, attrs = b"           -", encode_attrs(metadata)
         else:
-            seconds = _get_seconds(metadata.modified_datetime.timestamp())
+            seconds = int(modified.timestamp())
+            if not 0 <= seconds <= _MAX_SECONDS:
+                seconds = _get_seconds(seconds)
             date = self._minutes.get(seconds // 60) or self._remember(seconds)
-            mode = _DIR_MODE if metadata.is_dir else _FILE_MODE
-            attrs = _ATTRS_WITH_TIMES.pack(_FLAGS_WITH_TIMES, metadata.size, mode, seconds, seconds)
-        start = self._dir_start if metadata.is_dir else self._file_start
-        long_name = f"{start}{metadata.size:>12} {date} ".encode("ascii") + encoded
-        return b"".join((len(encoded).to_bytes(4, "big"), encoded, len(long_name).to_bytes(4, "big"), long_name, attrs))
+            attrs = _ATTRS_WITH_TIMES.pack(
+                _FLAGS_WITH_TIMES, size, _DIR_MODE if is_dir else _FILE_MODE, seconds, seconds
+            )
+        long_name = b"%b%12d %b %b" % (self._dir_start if is_dir else self._file_start, size, date, encoded)
+        return b"%b%b%b%b%b" % (_LENGTH(len(encoded)), encoded, _LENGTH(len(long_name)), long_name, attrs)
 
-    def _remember(self, seconds: int) -> str:
+    def _remember(self, seconds: int) -> bytes:
         if len(self._minutes) >= 1024:
             self._minutes.clear()
-        date = self._minutes[seconds // 60] = _format_time(seconds, self._recent)
+        date = self._minutes[seconds // 60] = _format_time(seconds, self._recent).encode("ascii")
         return date
