@@ -33,7 +33,7 @@ check: $(VENV)/.dev
 	$(PYTEST) -q tests/test_imports.py tests/test_docs.py
 
 bench: $(VENV)/.dev packages
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks --readme $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -27,13 +27,30 @@ def main() -> int:
     parser.add_argument("--heavy-repeats", type=int, default=0, help="the same for heavy rows (default: as --repeats)")
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where the tree is made; best a tmpfs")  # noqa: S108
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results"), help="where JSON is kept")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     arguments = parser.parse_args()
     wanted = arguments.row or [""]
     rows = [row for row in ROWS if any(part in row.name for part in wanted)]
-    protocols = set(arguments.protocols.split(","))
     figures: Figures = {}
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(1)
+    )  # the servers are stopped, the tree goes, and what is measured stays
+    try:
+        failures = run(arguments, rows, figures)
+    finally:
+        print(make_table(rows, figures))
+        path = save(arguments.results, rows, figures, arguments.repeats)
+        if arguments.readme:
+            update_page(Path(__file__).parent.parent / "README.md", make_overview(rows, figures))
+        print(f"\nkept as {path.name}", file=sys.stderr)
+    print(f"failures: {failures}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def run(arguments: argparse.Namespace, rows: list[Row], figures: Figures) -> int:
+    """Start the servers and ask them everything; how many times no answer came."""
     failures = 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are stopped, and the tree goes
+    protocols = set(arguments.protocols.split(","))
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, open_bench(Path(folder) / "bench") as bench:
         prepare(bench, {row.name for row in rows})
         peers = [peer for name in arguments.peers.split(",") for peer in STARTERS[name](bench)]
@@ -42,12 +59,7 @@ def main() -> int:
             asked = [peer for peer in peers if peer.protocol in protocols and row.can_ask(peer)]
             failures += run_row(bench, row, asked, repeats, figures)
             print(make_table([row], figures), file=sys.stderr)
-    print(make_table(rows, figures))
-    path = save(arguments.results, rows, figures, arguments.repeats)
-    if rows == ROWS and arguments.results == Path(__file__).with_name("results"):
-        update_page(Path(__file__).parent.parent / "README.md", make_overview(rows, figures))
-    print(f"\nkept as {path.name}; failures: {failures}", file=sys.stderr)
-    return 1 if failures else 0
+    return failures
 
 
 def run_row(bench: Bench, row: Row, peers: list[Peer], repeats: int, figures: Figures) -> int:

@@ -68,7 +68,7 @@ def start_lftp(peer: Peer, script: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 120) -> None:
+def finish(process: subprocess.Popen[str], seconds: float = 60) -> None:
     """Wait for a client; an error of its is an error of the run."""
     assert process.stderr is not None
     try:
@@ -79,6 +79,17 @@ def finish(process: subprocess.Popen[str], seconds: float = 120) -> None:
     if process.returncode:
         raise RuntimeError(f"{process.args}: {process.stderr.read()[-1000:]}")
     process.stderr.close()
+
+
+def finish_all(processes: list[subprocess.Popen[str]]) -> None:
+    """Wait for clients that run side by side; after an error none goes on."""
+    try:
+        for process in processes:
+            finish(process)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def start_get(bench: Bench, peer: Peer, name: str, cipher: str = AES) -> subprocess.Popen[str]:

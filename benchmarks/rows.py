@@ -162,8 +162,7 @@ def _parallel(bench: Bench, peer: Peer) -> dict[str, float]:
     with measured(peer.pid) as usage:
         running = [clients.start_get(bench, peer, PART) for _ in range(4)]
         running += [clients.start_put(bench, peer, bench.tree / PART, f"parallel-{index}.bin") for index in range(4)]
-        for process in running:
-            clients.finish(process)
+        clients.finish_all(running)
     for index in range(4):
         (bench.tree / f"parallel-{index}.bin").unlink()
     return _throughput(usage, 8 * PART_SIZE)
