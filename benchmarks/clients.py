@@ -53,8 +53,9 @@ def start_sftp(bench: Bench, peer: Peer, batch: str, cipher: str = AES, *extra: 
 def start_curl(peer: Peer, *arguments: str) -> subprocess.Popen[str]:
     """curl, over FTP or explicit FTPS."""
     tls = ["--ssl-reqd", "-k"] if peer.protocol == "ftps" else []
-    command = ["curl", "-sS", "-u", f"{peer.bulk_user}:{PASSWORD}", "--disable-epsv", *tls, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    times = ["-w", "%{time_pretransfer} %{time_total}"]
+    command = ["curl", "-sS", "-u", f"{peer.bulk_user}:{PASSWORD}", "--disable-epsv", *times, *tls, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def start_lftp(peer: Peer, script: str) -> subprocess.Popen[str]:
@@ -79,6 +80,15 @@ def finish(process: subprocess.Popen[str], seconds: float = 60) -> None:
     if process.returncode:
         raise RuntimeError(f"{process.args}: {process.stderr.read()[-1000:]}")
     process.stderr.close()
+
+
+def get_transfer_seconds(peer: Peer, process: subprocess.Popen[str], wall: float) -> float:
+    """How long a finished client took: curl's log-in is left out, which a row of its own measures; the others tell no more than the clock."""
+    if peer.protocol == "sftp" or process.stdout is None:
+        return wall
+    start, end = process.stdout.read().split()
+    process.stdout.close()
+    return float(end) - float(start)
 
 
 def finish_all(processes: list[subprocess.Popen[str]]) -> None:
@@ -174,6 +184,13 @@ def list_sftp(bench: Bench, peer: Peer, name: str) -> tuple[int, float, float]:
         writer.close()
         reader.close()
         process.wait(10)
+
+
+def list_with_openssh(bench: Bench, peer: Peer, name: str) -> float:
+    """`ls -1` of OpenSSH's own client, as a user waits for it, log-in included: seconds."""
+    start = time.perf_counter()
+    finish(start_sftp(bench, peer, f"ls -1 {peer.prefix}/{name}\n"))
+    return time.perf_counter() - start
 
 
 def connect_ftp(peer: Peer, user: str) -> ftplib.FTP:

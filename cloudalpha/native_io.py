@@ -52,6 +52,26 @@ def write_pieces(fd: int, pieces: Sequence[bytes], offset: int) -> None:
         offset += wanted
 
 
+def write_from_pipe(fd: int, pipe_fd: int, num_bytes: int, offset: int) -> None:
+    """Move so many bytes, which the pipe holds already, into a file, by the kernel where it can. Raises OSError."""
+    by_kernel = True
+    while num_bytes:
+        if by_kernel:
+            try:
+                moved = os.splice(pipe_fd, fd, num_bytes, offset_dst=offset)
+            except OSError as error:
+                if error.errno not in _NO_KERNEL_COPY:
+                    raise
+                by_kernel = False
+                continue
+        else:
+            data = os.read(pipe_fd, min(COPY_BYTES, num_bytes))
+            write_pieces(fd, [data], offset)
+            moved = len(data)
+        offset += moved
+        num_bytes -= moved
+
+
 def read_range(fd: int, offset: int, num_bytes: int) -> bytes:
     """A range of a file; shorter only at its end. Raises OSError."""
     data = os.pread(fd, num_bytes, offset)

@@ -149,6 +149,15 @@ class OpenFile:
             draft.write_at(None, data)
         self._count_written(len(data))
 
+    def takes_pipe(self) -> bool:
+        """Whether `write_from_pipe` can be called: what is written goes to a descriptor of the storage's own. Blocks."""
+        return self._get_writable().takes_pipe()
+
+    def write_from_pipe(self, offset: int | None, pipe_fd: int, num_bytes: int) -> None:
+        """Write bytes that a pipe holds already, without a copy of them in this process; offset None appends. As `write_at`."""
+        self._get_writable().write_from_pipe(None if self._is_append else offset, pipe_fd, num_bytes)
+        self._count_written(num_bytes)
+
     def truncate(self, size: int) -> None:
         """Cut, or extend by zeros. Raises InsufficientSpace- for a size that no file can have; a refusal changes nothing. Blocks."""
         self._get_writable().truncate(size)

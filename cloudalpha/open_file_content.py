@@ -15,6 +15,7 @@ from cloudalpha.native_io import (
     is_in_memory,
     native_errors,
     read_range,
+    write_from_pipe,
     write_pieces,
 )
 from cloudalpha.open_file_reader import PublishedFile
@@ -105,6 +106,12 @@ class NativeContent(DraftContent):
         with native_errors(self._path):
             write_pieces(self._fd, pieces, offset)
         self.size = max(self.size, offset + sum(map(len, pieces)))
+
+    def write_from_pipe(self, offset: int, pipe_fd: int, num_bytes: int) -> None:
+        """Write what a pipe holds. As `write`."""
+        with native_errors(self._path):
+            write_from_pipe(self._fd, pipe_fd, num_bytes, offset)
+        self.size = max(self.size, offset + num_bytes)
 
     def truncate(self, size: int) -> None:
         with native_errors(self._path):

@@ -183,11 +183,36 @@ class Draft:
                 self._error = too_large(self.path, offset + len(data))
         self.flush()
 
+    def takes_pipe(self) -> bool:
+        """Whether `write_from_pipe` can be called: the content is in a descriptor of the storage's own. Blocks."""
+        return isinstance(self._locked(self._get_content), NativeContent)
+
+    def write_from_pipe(self, offset: int | None, pipe_fd: int, num_bytes: int) -> None:
+        """Write bytes that a pipe holds, without a copy of them in this process. offset None means the end. Blocks."""
+
+        def run() -> None:
+            self._flush()
+            content = self._get_content()
+            assert isinstance(content, NativeContent)  # noqa: S101 - for the type checker
+            start = self._size if offset is None else offset
+            try:
+                content.write_from_pipe(start, pipe_fd, num_bytes)
+            except BaseException as error:
+                self._fail(error)
+                raise
+            with self._lock:
+                self._note_change(start + num_bytes)
+
+        self._locked(run)
+
     def _put(self, offset: int, data: bytes) -> None:
         if not data:
             return
         self._buffer.put(offset, data)
-        self._size = max(self._size, offset + len(data))
+        self._note_change(offset + len(data))
+
+    def _note_change(self, end: int) -> None:
+        self._size = max(self._size, end)
         self._changed_at = time.time()
         self._is_changed = self._is_visible = True
 

@@ -14,7 +14,15 @@ from cloudalpha.exceptions import (
     InsufficientSpaceFileSystemError,
     RevisionMismatchFileSystemError,
 )
-from cloudalpha.native_io import CachedReader, copy_range, is_in_memory, native_errors, read_range, write_pieces
+from cloudalpha.native_io import (
+    CachedReader,
+    copy_range,
+    is_in_memory,
+    native_errors,
+    read_range,
+    write_from_pipe,
+    write_pieces,
+)
 
 
 @pytest.fixture
@@ -28,6 +36,44 @@ def test_pieces_are_written_one_behind_the_other(fd: int) -> None:
     pieces = [bytes([index % 256]) * (index % 5) for index in range(3000)]
     write_pieces(fd, pieces, 7)
     assert os.pread(fd, 1 << 20, 0) == bytes(7) + b"".join(pieces)
+
+
+def test_what_a_pipe_holds_is_moved_into_a_file(fd: int) -> None:
+    data = os.urandom(30_000)
+    read_end, write_end = os.pipe()
+    try:
+        os.write(write_end, data)
+        write_from_pipe(fd, read_end, len(data), 7)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+    assert os.pread(fd, 1 << 20, 0) == bytes(7) + data
+
+
+def test_what_a_pipe_holds_is_written_where_the_kernel_cannot_move_it(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: int, **_named: int) -> int:
+        raise OSError(errno.EINVAL, "no splice here")
+
+    monkeypatch.setattr(os, "splice", refuse)
+    monkeypatch.setattr(native_io, "COPY_BYTES", 1000)
+    data = os.urandom(30_000)
+    read_end, write_end = os.pipe()
+    try:
+        os.write(write_end, data)
+        write_from_pipe(fd, read_end, len(data), 7)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+    assert os.pread(fd, 1 << 20, 0) == bytes(7) + data
+
+
+def test_an_error_of_the_file_ends_the_move_from_a_pipe(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_arguments: int, **_named: int) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "splice", fill)
+    with pytest.raises(OSError, match="full"):
+        write_from_pipe(fd, 0, 10, 0)
 
 
 def test_a_short_write_is_completed(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:

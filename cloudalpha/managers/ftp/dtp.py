@@ -1,19 +1,19 @@
-"""Data connections: how they are opened, and how bytes and the end of a transfer pass over them."""
+"""Data connections: how bytes and the end of a transfer pass over them."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-import random
 import socket
 import ssl
 import struct
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudalpha.logs import log_event
-from cloudalpha.managers.ftp.engine import Acceptor, AsyncChat, Connector
-from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
+from cloudalpha.managers.ftp.engine import AsyncChat
+from cloudalpha.managers.ftp.errors import Refusal, get_reply
 from cloudalpha.managers.ftp.tls_channel import TLSChannel
 from cloudalpha.managers.ftp.transfers import CHUNK, Transfer
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 _RECORD = 16 * 1024  # what one TLS record holds at most
 _TURN = 4 * 1024 * 1024  # bytes after which the control connection is looked at
 _SENDFILE = 1024 * 1024
+_PIPE = 512 * 1024  # bytes that wait in a pipe at most; unprivileged users may ask for 1 MiB
 _MIN_SETTLE_SECONDS = 0.002
 _MAX_SETTLE_SECONDS = 0.03
-_SETTLE_SHARE = 0.1
+_SETTLE_SHARE = 0.02
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _NO_EVENTS = 0
 
@@ -60,6 +61,7 @@ class DataConnection(TLSChannel, _DataChannel):
         self._reply: str | None = None
         self._refusal: str | None = None
         self._last_progress = -1
+        self._pipe: Pipe | None = None
         super().__init__(sock, channel.ioloop)
         self.modify_ioloop_events(_NO_EVENTS)
         self._timer = self.ioloop.call_every(
@@ -112,16 +114,10 @@ class DataConnection(TLSChannel, _DataChannel):
     def handle_read(self) -> None:
         if self._transfer is None or not self._transfer.receives or self._ended or self._is_settling:
             return
-        received = 0
-        while received < _TURN and not self._closed and not self._ended:
-            data, is_end = self._receive()
-            received += len(data)
-            if data:
-                self._transfer.take(data)
-            if is_end:
-                self._end()
-            if len(data) < CHUNK:
-                return
+        if self._transfer.takes_pipe and not self.is_tls:
+            self._receive_by_kernel(self._transfer)
+        else:
+            self._receive_chunks(self._transfer)
 
     def handle_write(self) -> None:
         if self._transfer is None or self._transfer.receives or self._ended:
@@ -158,6 +154,8 @@ class DataConnection(TLSChannel, _DataChannel):
 
     def on_closed(self) -> None:
         self._timer.cancel()
+        if self._pipe is not None:
+            self._pipe.close()
         transfer, self._transfer = self._transfer, None
         reply = self._reply
         if transfer is not None and self._ended:
@@ -181,6 +179,32 @@ class DataConnection(TLSChannel, _DataChannel):
         receives = self._transfer is not None and self._transfer.receives
         self._wanted_io_events = self.ioloop.READ if receives else self.ioloop.WRITE
         self.modify_ioloop_events(self._wanted_io_events)
+
+    def _receive_by_kernel(self, transfer: Transfer) -> None:
+        """From the socket into a pipe, and from there into the storage's own file: the bytes are never copied into this process."""
+        if self._pipe is None:
+            self._pipe = Pipe()
+        for _ in range(_TURN // _PIPE):
+            try:
+                num_bytes = os.splice(self._fileno, self._pipe.write_fd, _PIPE)
+            except BlockingIOError:
+                return
+            if not num_bytes:
+                self._end()
+                return
+            transfer.take_from_pipe(self._pipe.read_fd, num_bytes)
+
+    def _receive_chunks(self, transfer: Transfer) -> None:
+        received = 0
+        while received < _TURN and not self._closed and not self._ended:
+            data, is_end = self._receive()
+            received += len(data)
+            if data:
+                transfer.take(data)
+            if is_end:
+                self._end()
+            if len(data) < CHUNK:
+                return
 
     def _receive(self) -> tuple[bytes, bool]:
         """Bytes, at most CHUNK, and whether they are the last: FIN, or with TLS the client's close_notify. Raises OSError."""
@@ -276,95 +300,14 @@ class DataConnection(TLSChannel, _DataChannel):
             self._last_progress = self.get_num_bytes()
 
 
-class PassiveListener(Acceptor):  # type: ignore[misc]  # pyftpdlib is untyped
-    """Listens for one data connection, from the client's address alone."""
+class Pipe:
+    """What a socket's bytes pass through on their way into a file."""
 
-    def __init__(self, channel: Channel, local_host: str) -> None:
-        super().__init__(ioloop=channel.ioloop)
-        self._channel = channel
-        self.set_socket(_listen(local_host, channel.settings.get_passive_ports()))
-        self.accepting = True
-        self.call_later(
-            channel.settings.data_connect_timeout, self._give_up, "425 No data connection was opened in time."
-        )
+    def __init__(self) -> None:
+        self.read_fd, self.write_fd = os.pipe()
+        with contextlib.suppress(OSError):  # whoever has many pipes gets small ones
+            fcntl.fcntl(self.write_fd, fcntl.F_SETPIPE_SZ, _PIPE)
 
-    def get_port(self) -> int:
-        """The port that the client is to connect to."""
-        port: int = self.socket.getsockname()[1]
-        return port
-
-    def handle_accepted(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
-        if plain_address(address[0]) != self._channel.client_host:
-            sock.close()
-            log_event(logger, "foreign data connection", address=address[0], client=self._channel.client_host)
-            self._give_up("425 A data connection came from another address than yours, and was refused.")
-            return
-        self.close()
-        self._channel.on_data_connected(sock)
-
-    def handle_error(self) -> None:
-        self._give_up(get_reply(sys.exc_info()[1] or RuntimeError("an error without an exception")))
-
-    def _give_up(self, reply: str) -> None:
-        self.close()
-        self._channel.on_data_failed(reply)
-
-
-class ActiveConnector(Connector):  # type: ignore[misc]  # pyftpdlib is untyped
-    """Connects to the address of PORT or EPRT."""
-
-    def __init__(self, channel: Channel, host: str, port: int) -> None:
-        super().__init__(ioloop=channel.ioloop)
-        self.socket: socket.socket
-        self._channel = channel
-        self.call_later(channel.settings.data_connect_timeout, self.handle_close)
-        try:
-            self.connect_af_unspecified((host, port))
-        except OSError:
-            self.handle_close()
-
-    def readable(self) -> bool:
-        return False
-
-    def handle_connect(self) -> None:
-        if self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
-            self.handle_close()
-            return
-        self.del_channel()
-        sock = self.socket
-        self.socket = socket.socket()  # what close() closes
-        self.close()
-        self._channel.on_data_connected(sock)
-
-    def handle_close(self) -> None:
-        if not self._closed:
-            self.close()
-            self._channel.on_data_failed("425 The address of PORT cannot be reached.")
-
-    def handle_error(self) -> None:
-        self.handle_close()
-
-
-def plain_address(address: str) -> str:
-    """An IPv4 address that came over an IPv6 socket, as IPv4; without an IPv6 zone."""
-    return address.removeprefix("::ffff:").partition("%")[0]
-
-
-def _listen(host: str, ports: range) -> socket.socket:
-    """A socket that listens on a random one of the ports. Raises Refusal when none is free."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in random.SystemRandom().sample(ports, len(ports)) if ports else [0]:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(
-                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-            )  # or each ended transfer keeps its port for a minute
-            sock.bind((host, port))
-            sock.listen(1)
-        except OSError:
-            sock.close()
-            continue
-        sock.setblocking(False)
-        return sock
-    log_event(logger, "no passive port is free", ports=f"{ports[0]}-{ports[-1]}" if ports else "any")
-    raise Refusal("425 No port for a data connection is free; try again later.")
+    def close(self) -> None:
+        os.close(self.read_fd)
+        os.close(self.write_fd)

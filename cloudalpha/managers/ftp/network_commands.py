@@ -6,8 +6,8 @@ import ipaddress
 import socket
 
 from cloudalpha.managers.ftp.channel import COMMANDS, Channel, Command
-from cloudalpha.managers.ftp.dtp import plain_address
 from cloudalpha.managers.ftp.errors import Refusal
+from cloudalpha.managers.ftp.openers import plain_address
 
 COMMANDS.update(
     {

@@ -13,8 +13,8 @@ from cloudalpha.exceptions import AddressInUseManagerError, ManagerError, Refuse
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Gate, Visit
 from cloudalpha.managers.ftp.channel import Channel, make_loop, run
-from cloudalpha.managers.ftp.dtp import plain_address
 from cloudalpha.managers.ftp.errors import logger
+from cloudalpha.managers.ftp.openers import plain_address
 from cloudalpha.managers.ftp.session import FTPSession
 from cloudalpha.managers.ftp.settings import FTPSettings
 from cloudalpha.managers.ftp.tls import Certificates

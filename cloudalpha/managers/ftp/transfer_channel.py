@@ -6,9 +6,10 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from cloudalpha.managers.ftp.dtp import ActiveConnector, DataConnection, PassiveListener, plain_address
+from cloudalpha.managers.ftp.dtp import DataConnection
 from cloudalpha.managers.ftp.engine import FTPHandler
 from cloudalpha.managers.ftp.errors import Refusal
+from cloudalpha.managers.ftp.openers import ActiveConnector, PassiveListener, plain_address
 from cloudalpha.managers.ftp.settings import FTPSettings
 from cloudalpha.managers.ftp.tls_channel import TLSChannel
 from cloudalpha.managers.ftp.transfers import Transfer

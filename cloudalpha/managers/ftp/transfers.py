@@ -18,6 +18,7 @@ class Transfer(ABC):
     """One transfer: ended by `finish` once its end is believable, by `discard` in any other case. Each blocks in the session's thread."""
 
     receives = False
+    takes_pipe = False
     native: BinaryIO | None = None
     offset = 0
     num_bytes = 0
@@ -34,6 +35,10 @@ class Transfer(ABC):
     def take(self, data: bytes) -> None:
         """Bytes that were received."""
         raise AssertionError("this transfer sends")
+
+    def take_from_pipe(self, pipe_fd: int, num_bytes: int) -> None:
+        """Bytes that were received and lie in a pipe; only where `takes_pipe`."""
+        raise AssertionError("this transfer takes no pipe")
 
     def count_native(self, num_bytes: int) -> None:
         """Bytes of `native`, from `offset` on, that the kernel sent."""
@@ -97,6 +102,7 @@ class Upload(Transfer):
         self._ascii = ascii_mode
         self._announced = None if ascii_mode else announced
         self._held = b""
+        self.takes_pipe = not ascii_mode and file.takes_pipe()
 
     @property
     def is_whole(self) -> bool:
@@ -109,6 +115,12 @@ class Upload(Transfer):
             self._held = b"\r" if data.endswith(b"\r") else b""  # the line feed may come with the next bytes
             data = data[: len(data) - len(self._held)].replace(b"\r\n", b"\n")
         self._write(data)
+
+    def take_from_pipe(self, pipe_fd: int, num_bytes: int) -> None:
+        self.num_bytes += num_bytes
+        self._file.write_from_pipe(self._position, pipe_fd, num_bytes)
+        if self._position is not None:
+            self._position += num_bytes
 
     def finish(self) -> str:
         if self._announced is not None and not self.is_whole:

@@ -18,8 +18,8 @@ _FILE_MODE = 0o100644
 _DIR_MODE = 0o040755
 _MAX_SECONDS = 0xFFFFFFFF
 _LENGTH = struct.Struct(">I").pack
-_FLAGS = AttrFlag.SIZE | AttrFlag.PERMISSIONS
-_FLAGS_WITH_TIMES = _FLAGS | AttrFlag.TIMES
+_FLAGS = int(AttrFlag.SIZE | AttrFlag.PERMISSIONS)
+_FLAGS_WITH_TIMES = int(_FLAGS | AttrFlag.TIMES)
 _ATTRS = struct.Struct(">IQI")
 _ATTRS_WITH_TIMES = struct.Struct(">IQIII")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -97,8 +97,8 @@ class Listing:
         close_stream(self._entries)
 
     def _encode(self, metadata: FileMetadata) -> bytes | None:
-        path, is_dir, size, modified = metadata[:4]
-        name = path[path.rfind("/") + 1 :]
+        path, is_dir, size, modified, _, _, _, _, _ = metadata
+        name = path.rpartition("/")[2]
         if not name.isprintable() and not paths.is_valid_name(name):
             return None  # no client could ask for it
         encoded = name.encode("utf-8", "surrogateescape")

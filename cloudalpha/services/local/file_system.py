@@ -200,11 +200,14 @@ class LocalFileSystem(FileSystem):
             return self._tree.open_file(path)
 
     def _make_metadata(self, path: str, status: os.stat_result) -> FileMetadata:
-        mode = status.st_mode
-        if stat.S_ISDIR(mode):
-            return FileMetadata(path, True, 0, utc(status.st_mtime))
-        size = status.st_size if stat.S_ISREG(mode) else 0
-        return FileMetadata(path, False, size, utc(status.st_mtime), None, None, self._tree.revisions.get(status))
+        kind = stat.S_IFMT(status.st_mode)
+        modified = utc(status.st_mtime)
+        if kind == stat.S_IFDIR:
+            return FileMetadata(path, True, 0, modified)
+        size = status.st_size if kind == stat.S_IFREG else 0
+        revision = self._tree.revisions.get(status)
+        # Listings make one for each entry: past the Python function that a named tuple's own constructor is.
+        return tuple.__new__(FileMetadata, (path, False, size, modified, None, None, revision, None, None))
 
     def _follow(self, path: str, link_status: os.stat_result) -> os.stat_result:
         """The status of what a link in a listing leads to, as `get_metadata` tells it."""
