@@ -29,6 +29,7 @@ from cloudalpha.exceptions import (
     UnsupportedOperationFileSystemError,
 )
 from cloudalpha.file_metadata import FileMetadata, Space
+from cloudalpha.progress import report
 
 
 class Condition(Enum):
@@ -206,6 +207,34 @@ class FileSystem(ABC):
                 new_file.write(chunk)
             new_file.commit()
 
+    def delete_tree(self, path: str) -> None:
+        """Delete a file, or a folder with all that it holds. Raises NotFound-; PermissionDenied- for the root, of which nothing is deleted then.
+
+        An error leaves what is not deleted yet; repeating the call goes on. What others make in the folder meanwhile is deleted too, or is
+        DirectoryNotEmptyFileSystemError. The default walks: one call for each folder and file.
+        """
+        if path == paths.ROOT:
+            raise PermissionDeniedFileSystemError(path, "the root cannot be deleted")
+        if not self.get_metadata(path).is_dir:
+            self.delete(path)
+            return
+        waiting, folders = [path], []
+        num_deleted = 0
+        while waiting:
+            folder = waiting.pop()
+            folders.append(folder)
+            for entry in self.list_dir(folder):
+                if entry.is_dir:
+                    waiting.append(entry.path)
+                else:
+                    self.delete(entry.path)
+                    num_deleted += 1
+                    report(num_deleted)
+        for folder in reversed(folders):
+            self.delete_dir(folder)
+            num_deleted += 1
+            report(num_deleted)
+
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
         """Set the time of the last change (aware). Raises UnsupportedOperationFileSystemError where the storage cannot."""
         self.get_metadata(path)
@@ -274,19 +303,6 @@ class FileSystem(ABC):
                     raise
         elif not metadata.is_dir:
             raise NotADirectoryFileSystemError(path)
-
-    @final
-    def delete_tree(self, path: str) -> None:
-        """Delete a file, or a folder with all that it holds. An error leaves what is not deleted yet."""
-        if not self.get_metadata(path).is_dir:
-            self.delete(path)
-            return
-        for entry in self.list_dir(path):
-            if entry.is_dir:
-                self.delete_tree(entry.path)
-            else:
-                self.delete(entry.path)
-        self.delete_dir(path)
 
     @final
     def walk(self, path: str) -> Iterator[FileMetadata]:

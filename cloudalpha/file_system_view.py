@@ -322,6 +322,13 @@ class FileSystemView(Layer):
         else:
             self.inner.copy(source, target, overwrite)
 
+    def delete_tree(self, path: RawPath) -> None:
+        target = self.resolve(path)
+        if self._get_drafts_within(target):
+            FileSystem.delete_tree(self, target)
+        else:
+            self.inner.delete_tree(target)
+
     def set_modified_datetime(self, path: RawPath, modified_datetime: datetime) -> None:
         """As every `set_modified_datetime`; of a file that is being written, it takes effect with the commit."""
         target = self.resolve(path)

@@ -79,6 +79,9 @@ class Layer(FileSystem):
     def copy(self, path: str, copy_path: str, overwrite: bool = False) -> None:
         self.inner.copy(path, copy_path, overwrite)
 
+    def delete_tree(self, path: str) -> None:
+        self.inner.delete_tree(path)
+
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
         self.inner.set_modified_datetime(path, modified_datetime)
 

@@ -130,6 +130,27 @@ def test_relative_paths_everywhere(view: FileSystemView) -> None:
     assert _names(view) == []
 
 
+def test_delete_tree_takes_open_files_along(file_system: FileSystem) -> None:
+    files = CountingLayer(file_system)
+    view = FileSystemView(files)
+    view.make_dirs("/d/e")
+    view.write_all("/d/published", b"x")
+    file = view.open("/d/e/new", write=True, create=True)
+    file.append(b"half")
+    view.change_dir("d")
+    files.reset()
+    view.delete_tree(b".")
+    assert not files.calls["delete_tree"], "the storage does not know the new file"
+    assert _names(view, "/") == []
+    file.finish()
+    assert list(file_system.list_dir("/")) == [], "a deleted file is not published"
+    view.make_dir("/f")
+    files.reset()
+    view.delete_tree("/f")
+    assert files.calls == {"delete_tree": 1}
+    view.close()
+
+
 # Listings
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cloudalpha"
 
 VALUES = {"exceptions", "paths", "file_metadata", "capabilities", "hashes"}
-DRIVER = VALUES | {"file_system", "layer", "settings", "logs"}
+DRIVER = VALUES | {"file_system", "layer", "progress", "settings", "logs"}
 OPEN_FILES = {"open_file", "spool", "native_io"}
 CORE = DRIVER | OPEN_FILES | {"file_system_view", "account", "manager", "data_store"}
 
@@ -22,7 +22,8 @@ ALLOWED: dict[str, set[str]] = {
     "hashes": set(),
     "paths": {"exceptions"},
     "file_metadata": {"paths"},
-    "file_system": VALUES,
+    "progress": set(),
+    "file_system": VALUES | {"progress"},
     "logs": {"paths"},
     "settings": {"exceptions"},
     "layer": VALUES | {"file_system", "settings"},

@@ -70,7 +70,7 @@ def test_nothing_is_forwarded_unseen() -> None:
 
 def test_derived_methods_are_made_of_the_layers_own() -> None:
     assert {
-        "exists", "is_dir", "is_file", "get_size", "read_all", "write_all", "make_dirs", "delete_tree", "walk",
+        "exists", "is_dir", "is_file", "get_size", "read_all", "write_all", "make_dirs", "walk",
     } == FINAL  # fmt: skip
     assert not FINAL & set(vars(Layer))
 

@@ -65,6 +65,9 @@ class InterceptingLayer(Layer):
     def copy(self, path: str, copy_path: str, overwrite: bool = False) -> None:
         self.intercept("copy", path, lambda: self.inner.copy(path, copy_path, overwrite))
 
+    def delete_tree(self, path: str) -> None:
+        self.intercept("delete_tree", path, lambda: self.inner.delete_tree(path))
+
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
         action = self.inner.set_modified_datetime
         self.intercept("set_modified_datetime", path, lambda: action(path, modified_datetime))

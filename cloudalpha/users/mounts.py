@@ -104,6 +104,11 @@ class MountedFileSystem(FileSystem):
     def copy(self, path: str, copy_path: str, overwrite: bool = False) -> None:
         self._move(path, copy_path, overwrite, is_copy=True)
 
+    def delete_tree(self, path: str) -> None:
+        """As every `delete_tree`; a folder beneath which something is mounted is refused, and nothing of it is deleted."""
+        self._check_not_fixed(path)
+        self._get_mount(path).delete_tree(path)
+
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
         mount = self._find_mount(path)
         if mount is None or (path in self._fixed and path not in self._mounts):

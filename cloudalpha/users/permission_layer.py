@@ -18,6 +18,8 @@ from cloudalpha.file_system import ANYTHING, NOTHING, Expected, FileSystem, NewF
 from cloudalpha.layer import Layer, NewFileLayer
 from cloudalpha.users.permissions import Permission, Permissions, format_verbs
 
+_DELETE_TREE = Permission.LIST | Permission.DELETE | Permission.DELETE_DIR
+
 
 class PermissionLayer(Layer):
     """A FileSystem in which one user may do what the permissions say. What is not permitted is PermissionDenied-, whether anything is there or not.
@@ -99,6 +101,12 @@ class PermissionLayer(Layer):
             _require(path, source, Permission.LIST)
             _require(copy_path, target, Permission.MAKE_DIR)
         self._move(self.inner.copy, path, copy_path, overwrite)
+
+    def delete_tree(self, path: str) -> None:
+        if _DELETE_TREE in self._permissions.get_everywhere(path):
+            self.inner.delete_tree(path)
+        else:  # what is permitted differs beneath the path, or a file is all that may be deleted: each path is asked for by itself
+            FileSystem.delete_tree(self, path)
 
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
         self._check(path, Permission.SET_TIMES)

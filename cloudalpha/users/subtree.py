@@ -72,6 +72,11 @@ class Subtree(Layer):
         with self.translated_errors(path):
             self.inner.copy(self.to_inner(path), self.to_inner(copy_path), overwrite)
 
+    def delete_tree(self, path: str) -> None:
+        self._check_not_root(path)
+        with self.translated_errors(path):
+            self.inner.delete_tree(self.to_inner(path))
+
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
         with self.translated_errors(path):
             self.inner.set_modified_datetime(self.to_inner(path), modified_datetime)

@@ -216,6 +216,10 @@ class Recorder(Layer):
         self.moves.append((path, copy_path))
         self.inner.copy(path, copy_path, overwrite)
 
+    def delete_tree(self, path: str) -> None:
+        self.moves.append((path, ""))
+        self.inner.delete_tree(path)
+
 
 def test_two_mounts_of_one_account_let_the_account_move(main: MemoryFileSystem) -> None:
     account = Recorder(main)
@@ -227,6 +231,31 @@ def test_two_mounts_of_one_account_let_the_account_move(main: MemoryFileSystem) 
     with pytest.raises(NotFoundFileSystemError) as caught:
         tree.rename("/b/missing", "/there")
     assert caught.value.path == "/b/missing"
+
+
+def test_delete_tree_is_the_accounts_own(main: MemoryFileSystem, other: MemoryFileSystem) -> None:
+    account = Recorder(other)
+    tree = mount(main=("/", main, "/"), team=("/docs/team", account, "/shared"))
+    tree.delete_tree("/docs/team/box")
+    assert account.moves == [("/shared/box", "")]
+    assert list_names(other, "/shared") == ["plan"]
+    with pytest.raises(NotFoundFileSystemError) as caught:
+        tree.delete_tree("/docs/team/missing")
+    assert caught.value.path == "/docs/team/missing"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs/team"])
+def test_delete_tree_never_reaches_into_a_mount(tree: MountedFileSystem, path: str) -> None:
+    before = [entry.path for entry in tree.walk("/")]
+    with pytest.raises(PermissionDeniedFileSystemError):
+        tree.delete_tree(path)
+    assert [entry.path for entry in tree.walk("/")] == before
+
+
+def test_delete_tree_keeps_the_root_of_a_mount(main: MemoryFileSystem) -> None:
+    with pytest.raises(PermissionDeniedFileSystemError):
+        Subtree(main, "/docs", "/").delete_tree("/")
+    assert list_names(main, "/docs") == ["letter", "old"]
 
 
 def test_one_file_under_two_names_is_never_lost(main: MemoryFileSystem) -> None:

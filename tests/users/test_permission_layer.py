@@ -20,6 +20,7 @@ from cloudalpha.exceptions import (
 )
 from cloudalpha.file_system import ANYTHING, NOTHING, FileSystem, WriteOptions
 from cloudalpha.services.memory.file_system import MemoryFileSystem
+from cloudalpha.testing.counting_layer import CountingLayer
 from cloudalpha.users.permission_layer import PermissionLayer
 from cloudalpha.users.permissions import VERBS, Permissions
 
@@ -129,6 +130,37 @@ rich_rule_sets = st.dictionaries(
     min_size=1,
     max_size=4,
 )
+
+
+@given(rules=rich_rule_sets, path=st.sampled_from(EVERYTHING[1:]))
+@example(rules={"/": frozenset(SINGLE_VERBS)}, path="/a")
+@example(rules={"/": frozenset(SINGLE_VERBS), "/a/b/file": frozenset()}, path="/a")
+@example(rules={"/": frozenset(["delete"])}, path="/a/file")
+def test_delete_tree_takes_what_may_be_deleted_and_nothing_else(rules: Rules, path: str) -> None:
+    files, layer = write_layer(rules)
+    before = take_snapshot(files)
+    beneath = {each for each in before if paths.is_within(each, path)}
+    is_allowed = bool(beneath) and all(
+        ("delete" in get_verbs(rules, each))
+        if before[each] is not None
+        else {"list", "delete_dir"} <= get_verbs(rules, each)
+        for each in beneath
+    )
+    if is_allowed:
+        layer.delete_tree(path)
+        assert set(take_snapshot(files)) == set(before) - beneath
+        return
+    with pytest.raises(FileSystemError):
+        layer.delete_tree(path)
+    for gone in set(before) - set(take_snapshot(files)):
+        assert gone in beneath
+        assert ("delete" if before[gone] is not None else "delete_dir") in get_verbs(rules, gone)
+
+
+def test_delete_tree_is_the_storages_own_where_the_rights_are_the_same_everywhere() -> None:
+    files = CountingLayer(make_files())
+    PermissionLayer(files, Permissions.parse({"/": "list", "/a": "list delete delete_dir"})).delete_tree("/a")
+    assert files.calls == {"delete_tree": 1}
 
 
 @pytest.mark.parametrize("name", SIMPLE_CALLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cloudalpha import paths
 from cloudalpha.exceptions import (
     AlreadyExistsFileSystemError,
     DirectoryNotEmptyFileSystemError,
@@ -127,6 +128,38 @@ class FolderTests(ContractTests):
         assert list_names(file_system, folder) == []
         with raises(NotFoundFileSystemError, folder + "/tree"):
             file_system.delete_tree(folder + "/tree")
+
+    def test_delete_tree_of_many_entries(self, file_system: FileSystem, folder: str) -> None:
+        """More than two pages of files in one folder, and of folders in another."""
+        file_system.make_dirs(folder + "/tree/folders")
+        for number in range(2 * self.page_size + 2):
+            file_system.write_all(f"{folder}/tree/{number}", b"x")
+            file_system.make_dir(f"{folder}/tree/folders/{number}")
+        file_system.delete_tree(folder + "/tree/folders")
+        assert not file_system.exists(folder + "/tree/folders")
+        assert len(list_names(file_system, folder + "/tree")) == 2 * self.page_size + 2
+        file_system.delete_tree(folder + "/tree")
+        assert list_names(file_system, folder) == []
+        file_system.make_dir(folder + "/tree")
+        assert list_names(file_system, folder + "/tree") == []
+
+    def test_delete_tree_takes_nothing_else(self, file_system: FileSystem, folder: str) -> None:
+        file_system.make_dirs(folder + "/a/tree/empty")
+        file_system.write_all(folder + "/a/tree/file", b"x")
+        beside = [folder + "/a", *(folder + "/a/tree" + end for end in ("-", ".txt", "0", " 2", "\u00e9"))]
+        for path in beside[1:]:
+            file_system.write_all(path, b"x")
+        file_system.delete_tree(folder + "/a/tree")
+        for path in ("/a/tree", "/a/tree/file", "/a/tree/empty"):
+            assert not file_system.exists(folder + path)
+        assert sorted(entry.path for entry in file_system.walk(folder)) == sorted(beside)
+
+    def test_delete_tree_of_the_root_is_refused(self, file_system: FileSystem, folder: str) -> None:
+        """Tried only where a storage that does it all the same would lose nothing but this test's folder."""
+        if list_names(file_system, "/") == [paths.get_name(folder)]:
+            with raises(PermissionDeniedFileSystemError, "/"):
+                file_system.delete_tree("/")
+        assert file_system.is_dir(folder)
 
     def test_walk(self, file_system: FileSystem, folder: str) -> None:
         file_system.make_dirs(folder + "/a/b")

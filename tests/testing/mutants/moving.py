@@ -64,6 +64,37 @@ class RootCanBeDeleted(Mutant):
             super().delete_dir(path)
 
 
+class TreeIsOnePage(Mutant):
+    def delete_tree(self, path: str) -> None:
+        if self.inner.is_file(path):
+            self.inner.delete(path)
+            return
+        for entry in list(self.inner.list_dir(path))[:1000]:
+            self.inner.delete_tree(entry.path)
+        if not list(self.inner.list_dir(path)):
+            self.inner.delete_dir(path)
+
+
+class TreeTakesSiblings(Mutant):
+    def delete_tree(self, path: str) -> None:
+        self.inner.get_metadata(path)
+        for entry in list(self.inner.list_dir(paths.get_parent(path))):
+            if entry.path.startswith(path):
+                self.inner.delete_tree(entry.path)
+
+
+class TreeOfTheRootIsDeleted(Mutant):
+    def delete_tree(self, path: str) -> None:
+        for each in [entry.path for entry in self.inner.list_dir("/")] if path == "/" else [path]:
+            self.inner.delete_tree(each)
+
+
+class TreeIsNeverMissing(Mutant):
+    def delete_tree(self, path: str) -> None:
+        if self.inner.exists(path):
+            self.inner.delete_tree(path)
+
+
 # Rename and copy
 
 
