@@ -6,8 +6,10 @@ import logging
 import re
 import select
 import socket
+import ssl
 import sys
 from collections import deque
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloudalpha import paths
@@ -55,6 +57,7 @@ class Channel(TransferChannel):
         self._overlong = 0
         self._bad_commands = 0
         self._ending = False
+        self._begun_reply = ""  # the code with which lines of a reply were sent ahead
         self._timer: Any = None
         self.ascii_mode = True  # RFC 959, section 5.1
         self.restart_offset = 0
@@ -122,9 +125,13 @@ class Channel(TransferChannel):
             self._ending = True
             if not self.is_tls or self.is_established:
                 self.respond(reply)
-            self.close_when_done()
-            if not self._closed:
-                self.ioloop.call_later(self.settings.data_connect_timeout, self.close)
+            self._close_soon()
+
+    def _close_soon(self) -> None:
+        """Close when the client has taken what is sent, or does not in time."""
+        self.close_when_done()
+        if not self._closed:
+            self.ioloop.call_later(self.settings.data_connect_timeout, self.close)
 
     def handle_close(self) -> None:
         if self.server.stopping and not self._ending and not self._closed:
@@ -227,8 +234,15 @@ class Channel(TransferChannel):
     # Replies
 
     def respond(self, resp: str, logfun: object = None) -> None:
-        """Send a reply's last, or only, line. Control characters never get out."""
+        """Send a reply's last, or only, line. Control characters never get out.
+
+        What was sent ahead with the code of success is never completed by a failure: the client reads why, and then that the connection ends.
+        """
+        begun, self._begun_reply = self._begun_reply, ""
         self.push(_CONTROL_TEXT.sub("?", resp) + "\r\n")
+        if begun and not resp.startswith(begun + " ") and not self._ending:
+            self._ending = True
+            self._close_soon()
 
     def respond_lines(self, first: str, lines: list[str], last: str) -> None:
         """Send a reply of several lines (RFC 959, section 4.2)."""
@@ -241,6 +255,28 @@ class Channel(TransferChannel):
 
     def log(self, msg: str, logfun: object = None) -> None:
         """pyftpdlib's own log lines: the manager writes better ones."""
+
+    def keeping_alive(self, code: str) -> AbstractContextManager[None]:
+        """While the `with` block waits for the storage, send lines of the reply that the client will get; code: that of success."""
+        return self.server.keep_alive.watching(lambda text: self._send_ahead(code, text))
+
+    def _send_ahead(self, code: str, text: str) -> None:
+        """Send a line that is not a reply's last. Called by another thread while this session's own one waits for the storage.
+
+        What the socket does not take now stays in the queue, as it is: TLS wants the same bytes again.
+        """
+        if self._closed or self.producer_fifo or (self.is_tls and not self.is_established):
+            return
+        line = f"{code}-{text}\r\n".encode()
+        try:
+            num_sent = self.socket.send(line)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            num_sent = 0
+        except OSError:
+            return  # the session's thread will find out
+        self._begun_reply = code
+        if num_sent < len(line):
+            self.producer_fifo.append(line[num_sent:])
 
     # Beside a transfer
 

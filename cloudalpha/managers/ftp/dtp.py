@@ -160,7 +160,8 @@ class DataConnection(TLSChannel, _DataChannel):
         reply = self._reply
         if transfer is not None and self._ended:
             try:
-                reply = transfer.finish()
+                with self._channel.keeping_alive("226"):
+                    reply = transfer.finish()
             except Exception as error:  # noqa: BLE001 - whatever it is, the client must get a reply
                 transfer.discard("the commit failed")
                 reply = get_reply(error)

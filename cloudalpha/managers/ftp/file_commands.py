@@ -77,7 +77,8 @@ class FileCommands(Channel):
         self.begin_transfer(Upload(file, 0, 0, self.ascii_mode, announced), f"150 FILE: {name}")
 
     def ftp_DELE(self, path: str) -> None:
-        self.view.delete(path)
+        with self.keeping_alive("250"):
+            self.view.delete(path)
         self.respond("250 The file is deleted.")
 
     def ftp_RNFR(self, path: str) -> None:
@@ -91,7 +92,8 @@ class FileCommands(Channel):
         if self.rename_from is None:
             raise Refusal("503 Send RNFR first.")
         old_path, self.rename_from = self.rename_from, None
-        self.view.rename(old_path, path, overwrite=True)
+        with self.keeping_alive("250"):
+            self.view.rename(old_path, path, overwrite=True)
         self.respond("250 It is renamed.")
 
     def _take_offset(self) -> int:

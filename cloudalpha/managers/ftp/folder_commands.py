@@ -58,7 +58,8 @@ class FolderCommands(Channel):
         self.respond(f"257 {_quote(path)} is made.")
 
     def ftp_RMD(self, path: str) -> None:
-        self.view.delete_dir(path)
+        with self.keeping_alive("250"):
+            self.view.delete_dir(path)
         self.respond("250 The folder is deleted.")
 
     ftp_XCWD, ftp_XCUP, ftp_XPWD, ftp_XMKD, ftp_XRMD = ftp_CWD, ftp_CDUP, ftp_PWD, ftp_MKD, ftp_RMD

@@ -14,6 +14,7 @@ from cloudalpha.logs import log_event
 from cloudalpha.manager import Gate, Visit
 from cloudalpha.managers.ftp.channel import Channel, make_loop, run
 from cloudalpha.managers.ftp.errors import logger
+from cloudalpha.managers.ftp.keep_alive import KeepAlive
 from cloudalpha.managers.ftp.openers import plain_address
 from cloudalpha.managers.ftp.session import FTPSession
 from cloudalpha.managers.ftp.settings import FTPSettings
@@ -39,6 +40,7 @@ class FTPServer:
         self._certificates = certificates
         self.implicit = implicit
         self.stopping = False
+        self.keep_alive = KeepAlive(settings.keep_alive_replies, f"{name}-keep-alive")
         self._condition = threading.Condition()
         self._channels: dict[Channel, threading.Thread] = {}
         self._num_sessions = 0
@@ -117,6 +119,7 @@ class FTPServer:
         last = time.monotonic() + _LAST_SECONDS
         for thread in threads:
             thread.join(max(0.0, last - time.monotonic()))
+        self.keep_alive.stop()
         if stuck := sum(thread.is_alive() for thread in threads):
             log_event(logger, "sessions are still waiting for their storage", logging.WARNING, sessions=stuck)
 

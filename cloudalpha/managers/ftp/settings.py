@@ -56,6 +56,10 @@ class FTPSettings(Settings):
         30.0, description="How long to wait for a data connection."
     )
     data_timeout: Annotated[Duration, Field(gt=0)] = Field(120.0, description="How long a transfer may stand still.")
+    keep_alive_replies: Annotated[Duration, Field(ge=0)] = Field(
+        10.0,
+        description="How often a client hears that a rename, a deletion or the end of an upload is still under way; 0: never.",
+    )
     max_log_in_attempts: int = Field(3, ge=1, description="Wrong passwords until the connection is closed.")
     max_bad_commands: int = Field(
         10, ge=1, description="Wrong commands before the log-in until the connection is closed."
