@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 import socket
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cloudalpha.logs import log_event
@@ -89,10 +90,19 @@ def plain_address(address: str) -> str:
     return address.removeprefix("::ffff:").partition("%")[0]
 
 
+def draw(ports: range) -> Iterator[int]:
+    """All of the ports, each once, in an order that nobody can foresee. The kernel is asked for randomness only for those that are taken."""
+    moved: dict[int, int] = {}  # where a shuffle would have moved them
+    for num_left in range(len(ports), 0, -1):
+        index = secrets.randbelow(num_left)
+        yield ports[moved.get(index, index)]
+        moved[index] = moved.get(num_left - 1, num_left - 1)
+
+
 def _listen(host: str, ports: range) -> socket.socket:
     """A socket that listens on a random one of the ports. Raises Refusal when none is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in random.SystemRandom().sample(ports, len(ports)) if ports else [0]:
+    for port in draw(ports) if ports else [0]:
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(
