@@ -143,14 +143,15 @@ def remove(
         bool, typer.Option("--recursive", "-r", "-R", help="Folders too, with all that they hold.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="What is not there is no failure.")] = False,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Delete files, and with -r folders."""
     from cloudalpha.cli.progress import Progress
     from cloudalpha.cli.transfers import Transfers
 
-    with _Run(config) as run:
-        transfers = Transfers(Progress(wanted=False))
+    with _Run(config) as run, Progress(not quiet) as progress:
+        transfers = Transfers(progress)
         for location in run.parse(locations):
             transfers.delete(location, recursive, missing_too=force)
         run.failures += transfers.failures

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 
@@ -140,6 +141,16 @@ class LocalFiles(FileSystem):
             if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EXDEV:
                 raise
             super().rename(old_path, new_path, overwrite)  # to another disk: copied, then deleted
+
+    def delete_tree(self, path: str) -> None:
+        """As every `delete_tree`; what links lead to stays."""
+        if path == paths.ROOT:
+            raise PermissionDeniedFileSystemError(path)
+        with _translated_errors(path):
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
 
 
 class _NewLocalFile(NewFile):

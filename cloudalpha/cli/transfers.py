@@ -5,6 +5,7 @@ What fails is reported, one line each, and the rest goes on. A file appears unde
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -117,7 +118,8 @@ class Transfers:
                 raise AlreadyExistsFileSystemError(target.path, "the same file")
             if self.overwrite or not target.find():
                 self._check_slash(source, target)
-                source.file_system.rename(source.path, target.path, overwrite=self.overwrite)
+                with self.progress.following(source.path):
+                    source.file_system.rename(source.path, target.path, overwrite=self.overwrite)
         except FileSystemError as error:
             self._fail(f"{source}: not moved to {target}: {error.message}")
 
@@ -137,7 +139,8 @@ class Transfers:
             self._fail(f"{source}: not copied to {target}: {error.message}")
             return
         if metadata.is_dir:
-            self._copy_tree(source, target, delete_source)
+            if not self._copy_by_storage(source, target):
+                self._copy_tree(source, target, delete_source)
         else:
             self._copy_file(source, metadata, target, delete_source)
 
@@ -145,6 +148,19 @@ class Transfers:
         """`cp file missing/` is a mistake: nobody wants a file of that name."""
         if target.slash and not source.file_system.is_dir(source.path) and not target.find():
             raise NotFoundFileSystemError(target.path, "no such directory")
+
+    def _copy_by_storage(self, source: Location, target: Location) -> bool:
+        """Let the storage copy a whole folder by itself. False where it cannot or fails: then each file is copied, and each failure told, alone."""
+        if source.file_system is not target.file_system or not source.file_system.capabilities.server_side_copy:
+            return False
+        try:
+            if target.find() is not None:
+                return False
+            with self.progress.following(source.path):
+                source.file_system.copy(source.path, target.path)
+        except FileSystemError:
+            return False
+        return True
 
     def _copy_tree(self, source: Location, target: Location, delete_source: bool) -> None:
         """Folders wait on a list, not on Python's stack: nothing bounds how deep a tree is."""
@@ -175,7 +191,6 @@ class Transfers:
                 raise AlreadyExistsFileSystemError(target.path, "the same file")
             if not self.overwrite and target.find():
                 return
-            self.progress.begin(source.path, metadata.size)
             self._copy_content(source, metadata, target)
             if delete_source:
                 source.file_system.delete(source.path)
@@ -186,8 +201,10 @@ class Transfers:
 
     def _copy_content(self, source: Location, metadata: FileMetadata, target: Location) -> None:
         if source.file_system is target.file_system and source.file_system.capabilities.server_side_copy:
-            source.file_system.copy(source.path, target.path, self.overwrite)
+            with self.progress.following(source.path):
+                source.file_system.copy(source.path, target.path, self.overwrite)
             return
+        self.progress.begin(source.path, metadata.size)
         options = WriteOptions(
             expected=ANYTHING if self.overwrite else NOTHING,
             size=metadata.size,
@@ -204,6 +221,10 @@ class Transfers:
             new_file.commit()
 
     def _delete_tree(self, location: Location) -> None:
+        with contextlib.suppress(FileSystemError), self.progress.following(location.path):
+            location.file_system.delete_tree(location.path)
+            return
+        # Something could not be deleted: go on with the rest, and tell what it was.
         waiting, folders = [location], []
         failures = self.failures
         while waiting:
