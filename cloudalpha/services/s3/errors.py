@@ -36,7 +36,9 @@ _AUTH = AuthenticationFailedAccountError
 
 _BUSY = "the storage asks for patience: too many requests"
 _BROKEN = "the storage has an error of its own"
-_EXPIRED = "the credentials have expired; renew session_token, or configure a role_arn or a profile, which renew themselves"
+_EXPIRED = (
+    "the credentials have expired; renew session_token, or configure a role_arn or a profile, which renew themselves"
+)
 _NO_BUCKET = "the bucket does not exist; set create_bucket = true, or correct `bucket`, `region` and `endpoint_url`"
 _REGION = "the bucket is in another region{region}; set `region`, or the `endpoint_url` of that region"
 _ARCHIVED = "the content is in an archive; restore it with the storage's own tools before it can be read"
@@ -50,7 +52,11 @@ _REDIRECTED = "the storage sends this bucket elsewhere; check `endpoint_url` and
 _TABLE: dict[str, tuple[type[FileSystemError], str | None, bool]] = {
     "404": (NotFoundFileSystemError, None, False),
     "NoSuchKey": (NotFoundFileSystemError, None, False),
-    "NoSuchUpload": (NotFoundFileSystemError, "the upload is gone: aborted by somebody, or by a rule of the bucket", False),
+    "NoSuchUpload": (
+        NotFoundFileSystemError,
+        "the upload is gone: aborted by somebody, or by a rule of the bucket",
+        False,
+    ),
     "NoSuchVersion": (NotFoundFileSystemError, None, False),
     "NoSuchBucket": (_FAILED, _NO_BUCKET, False),
     "403": (_DENIED, _DENIED_TEXT, False),

@@ -13,8 +13,8 @@ stand in a path is shown *escaped*, and is reached under that name:
 | one name as a file and as a folder (`x`, `x/y`) | the file keeps the name, the folder is `%!x` (`/%!x/y`) |
 | a marker `a/` that has content | `%~` in the folder (`/a/%~`): it can be read, copied and deleted, not written |
 
-So a key has exactly one path that a listing shows, and no two keys share one. In the other direction a name that begins with `%~` and is not the escaped form
-of anything is refused, and so is a new folder with a `%!` name: nothing is ever stored under another name than the one that was given.
+So a key has exactly one path that a listing shows, and no two keys share one. In the other direction a name that begins with `%~` and is not the
+escaped form of anything is refused, and so is a new file or folder with a `%!` name: nothing is ever stored under another name than the one given.
 
 A key is Unicode text of at most 1024 bytes: names that are not valid UTF-8 are refused.
 """
@@ -108,11 +108,12 @@ def _get_component(path: str, name: str) -> str:
     try:
         component = to_component(name) if name.startswith("%") else name
     except ValueError as error:
-        message = f"names that begin with {ESCAPED} or {TWIN} stand for what has no other name; this one stands for nothing"
+        message = (
+            f"names that begin with {ESCAPED} or {TWIN} stand for what has no other name; this one stands for nothing"
+        )
         raise InvalidPathFileSystemError(path, message) from error
     try:
         component.encode()
     except UnicodeEncodeError as error:
         raise InvalidPathFileSystemError(path, "the storage takes no name that is not valid UTF-8") from error
     return component
-

@@ -40,9 +40,7 @@ class S3Options(Options):
     session_token: str | None = Field(None, description="The token that belongs to a temporary access key.")
     profile: str | None = Field(None, description="The profile of `~/.aws/config` and `~/.aws/credentials` to use.")
     role_arn: str | None = Field(None, description="A role to take on with these credentials; it is renewed in time.")
-    role_external_id: str | None = Field(
-        None, description="What the owner of the role wants to be told along with it."
-    )
+    role_external_id: str | None = Field(None, description="What the owner of the role wants to be told along with it.")
     role_endpoint_url: str | None = Field(
         None, description="Where the role is asked for (STS); by default at Amazon's STS in the region."
     )
@@ -54,7 +52,9 @@ class S3Options(Options):
     server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
         None, description="How the storage is to encrypt new objects; by default as the bucket says."
     )
-    kms_key_id: str | None = Field(None, description="The key of the storage's key service, where it is not the default.")
+    kms_key_id: str | None = Field(
+        None, description="The key of the storage's key service, where it is not the default."
+    )
     customer_key: str | None = Field(
         None,
         description="A key of your own, 32 bytes in base64, that is sent with every request (SSE-C); objects of another key cannot be read.",
@@ -150,7 +150,10 @@ class S3Settings(Settings):
         60, gt=0, le=3600, description="How long the storage may be silent in the middle of an answer."
     )
     attempts: int = Field(
-        6, ge=1, le=20, description="How often a request is made that fails for a while: throttled, cut off, an error of the server."
+        6,
+        ge=1,
+        le=20,
+        description="How often a request is made that fails for a while: throttled, cut off, an error of the server.",
     )
     max_retry_time: Duration = Field(
         60, ge=0, le=600, description="How long a request is repeated at most, the pauses between included."
