@@ -46,6 +46,14 @@ class Account(ABC):
         Raises AccountError when the account cannot be used as it is configured, AccessFailedFileSystemError for an outage.
         """
 
+    def get_card(self) -> dict[str, str]:
+        """More lines for what `cloudalpha account check` prints of the storage: what it can do -> how it does that.
+
+        Found out anew, by trying it where nothing else tells; what is written for that has names of its own, and is removed. Called while the account
+        is connected, and may take its time. The default has no more to say than the capabilities. Raises AccountError, FileSystemError.
+        """
+        return {}
+
     @final
     @property
     def file_system(self) -> FileSystem:

@@ -55,7 +55,8 @@ def check_account(
         names = locations.accounts.get_names()
         if name not in names:
             raise WrongUsageError(f"no account is called {name!r}; {suggest(name, names)}")
-        check = _Check(lambda: locations.accounts.get_file_system(name))
+        accounts = locations.accounts
+        check = _Check(lambda: accounts.get_file_system(name), lambda: accounts.get_card(name))
         check.run()
     if as_json:
         print_json({"account": name, "works": check.works, "steps": check.steps, "card": check.card})
@@ -73,11 +74,12 @@ def check_account(
 class _Check:
     """Steps on an account, each with its result; the first that fails ends the check, but the probe file is deleted in any case."""
 
-    def __init__(self, connect: Callable[[], FileSystem]) -> None:
+    def __init__(self, connect: Callable[[], FileSystem], get_card: Callable[[], dict[str, str]] = dict) -> None:
         self.steps: list[dict[str, Any]] = []
         self.card: dict[str, Any] = {}
         self.works = True
         self._connect = connect
+        self._get_card = get_card
         self._path = f"/cloudalpha-check-{secrets.token_hex(8)}.txt"
         self._content = secrets.token_bytes(_PROBE_BYTES)
 
@@ -85,7 +87,7 @@ class _Check:
         file_system = self._step("connect", self._connect)
         if file_system is None:
             return
-        self.card = _make_card(file_system)
+        self.card = _make_card(file_system, self._get_card)
         written = self._step("write", lambda: file_system.write_all(self._path, self._content)) is not None
         if self.works:
             self._step(
@@ -132,13 +134,17 @@ class _Check:
         self._check(not file_system.exists(self._path), "it is still there after its deletion")
 
 
-def _make_card(file_system: FileSystem) -> dict[str, Any]:
-    """What the storage can do, layers included, and its space."""
-    from cloudalpha.exceptions import FileSystemError
+def _make_card(file_system: FileSystem, get_card: Callable[[], dict[str, str]]) -> dict[str, Any]:
+    """What the storage can do, layers included, its space, and what its service says of it."""
+    from cloudalpha.exceptions import CloudAlphaError, FileSystemError
 
+    try:
+        details = get_card()  # first: what it finds out may change the capabilities
+    except CloudAlphaError as error:
+        details = {"probing": getattr(error, "message", None) or str(error)}
     card = dataclasses.asdict(file_system.capabilities)
     try:
         space = file_system.get_space()
     except FileSystemError as error:
-        return card | {"space": error.message}
-    return card | {"total_bytes": space.total if space else None, "free_bytes": space.free if space else None}
+        return card | {"space": error.message} | details
+    return card | {"total_bytes": space.total if space else None, "free_bytes": space.free if space else None} | details

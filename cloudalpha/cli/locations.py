@@ -37,6 +37,9 @@ class Accounts(Protocol):
     def get_file_system(self, name: str) -> FileSystem:
         """The files of an account, connected. Raises AccountError, or FileSystemError for an outage."""
 
+    def get_card(self, name: str) -> dict[str, str]:
+        """What the service of an account says of its storage. Raises as `get_file_system`."""
+
     def close(self) -> None:
         """Close them all."""
 
@@ -156,7 +159,7 @@ def _stop(number: int, frame: object) -> None:
 
 def open_locations(config: Path | None) -> Locations:
     """The accounts of a configuration file, or of the one that is found. Raises SettingError."""
-    from cloudalpha.configurator.accounts import Accounts
+    from cloudalpha.configurator.accounts import make_accounts
     from cloudalpha.configurator.loader import load
     from cloudalpha.data_store import DataStore
 
@@ -166,9 +169,7 @@ def open_locations(config: Path | None) -> Locations:
         logger.addHandler(logging.NullHandler())
     configuration = load(config)
     data_store = DataStore.get_instance(configuration.state_dir)
-    accounts = Accounts(configuration.state_dir, data_store)
-    accounts.add(configuration.accounts.values(), configuration.services)
-    return Locations(accounts, data_store)
+    return Locations(make_accounts(configuration, data_store), data_store)
 
 
 def _means_content(text: str, path: str) -> bool:

@@ -13,13 +13,14 @@ from threading import Thread
 from typing import Any
 
 from cloudalpha.account import Account
-from cloudalpha.configurator.configuration import AccountConfiguration
+from cloudalpha.configurator.configuration import AccountConfiguration, Configuration
 from cloudalpha.data_store import DataStore, make_private_dir
 from cloudalpha.exceptions import AccountError, CloudAlphaError, FileSystemError
 from cloudalpha.file_system import FileSystem
 from cloudalpha.layer import LayerContext
 from cloudalpha.logs import log_event
 from cloudalpha.settings import Settings
+from cloudalpha.toolkit.memory_budget import set_process_budget
 
 MAX_PARALLEL_CONNECTS = 8
 _LOGGER = logging.getLogger("cloudalpha.accounts")
@@ -60,6 +61,11 @@ class ConnectedAccount:
             if self._file_system is None:
                 self._file_system = self._connect()
             return self._file_system
+
+    def get_card(self) -> dict[str, str]:
+        """What the service itself says of its storage, found out anew; connects first. Raises as `file_system`."""
+        self.file_system  # noqa: B018 - asking for it connects
+        return self._account.get_card()
 
     def close(self) -> None:
         """Let the layers drain and close the account. Repeated calls are harmless."""
@@ -130,10 +136,17 @@ class Accounts:
 
     def get_file_system(self, name: str) -> FileSystem:
         """The files of an account, connected. Raises AccountError, or FileSystemError for an outage."""
+        return self._get(name).file_system
+
+    def get_card(self, name: str) -> dict[str, str]:
+        """What the service of an account says of its storage, found out anew. Raises AccountError, or FileSystemError for an outage."""
+        return self._get(name).get_card()
+
+    def _get(self, name: str) -> ConnectedAccount:
         account = self._accounts.get(name)
         if account is None:
             raise AccountError(f"there is no account {name!r}")
-        return account.file_system
+        return account
 
     def connect_all(self, timeout: float) -> dict[str, str]:
         """Connect every account, several at once, and wait at most so many seconds; those that need longer go on.
@@ -178,6 +191,14 @@ class Accounts:
             thread.start()
         for thread in threads:
             thread.join()
+
+
+def make_accounts(configuration: Configuration, data_store: DataStore) -> Accounts:
+    """The accounts of a configuration, for a process that has no others: what bounds all of their transfers together is set too."""
+    set_process_budget(configuration.general.transfer_memory)
+    accounts = Accounts(configuration.state_dir, data_store)
+    accounts.add(configuration.accounts.values(), configuration.services)
+    return accounts
 
 
 def _close(name: str, account: ConnectedAccount) -> None:

@@ -30,6 +30,11 @@ class GeneralOptions(Options):
     spool_size: Size = Field(
         1024**3, description="Bytes that the spool may take, of all sessions together; 0 keeps none."
     )
+    transfer_memory: Size = Field(
+        256 * 1024**2,
+        ge=1024**2,
+        description="Memory for content on its way from and to remote storages, of all transfers together; shared fairly.",
+    )
     run_as: str | None = Field(
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*\$?(:[A-Za-z_][A-Za-z0-9_.-]*)?$",

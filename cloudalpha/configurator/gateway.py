@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from cloudalpha.configurator.accounts import Accounts
+from cloudalpha.configurator.accounts import make_accounts
 from cloudalpha.configurator.configuration import Configuration, ManagerConfiguration
 from cloudalpha.configurator.status import StatusServer
 from cloudalpha.data_store import DataStore, make_private_dir
@@ -49,8 +49,7 @@ class Gateway:
         self.state_dir = make_private_dir(configuration.state_dir)
         self._started = datetime.now(UTC)
         self._data_store = DataStore.get_instance(self.state_dir)
-        self._accounts = Accounts(self.state_dir, self._data_store)
-        self._accounts.add(configuration.accounts.values(), configuration.services)
+        self._accounts = make_accounts(configuration, self._data_store)
         spool_dir = configuration.general.spool_dir or make_private_dir(self.state_dir / "spool")
         spool = Spool(spool_dir, configuration.general.spool_size)
         make_view = partial(FileSystemView, spool=spool, settings=configuration.open_files)

@@ -14,6 +14,7 @@ from cloudalpha.exceptions import AccessFailedFileSystemError, AccountError
 from cloudalpha.file_metadata import FileMetadata
 from cloudalpha.file_system import ANYTHING, Expected, FileSystem
 from cloudalpha.layer import Layer
+from cloudalpha.services.local.account import LocalAccount
 from tests.cli.command_line import CommandLine
 
 
@@ -127,6 +128,24 @@ def test_a_step_that_fails_is_named_and_the_probe_is_deleted(
     assert failed[0]["step"] == step
     assert message in failed[0]["result"]
     assert len(os.listdir(tmp_path)) == left
+
+
+def test_the_card_has_what_the_service_says(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalAccount, "get_card", lambda self: {"conditional_puts": "yes", "checksums": "crc32c"})
+    card = cli.run("account", "check", "photos", "--json").json()["card"]
+    assert (card["conditional_puts"], card["checksums"], card["sets_modified"]) == ("yes", "crc32c", True)
+    lines = cli.run("account", "check", "photos").out.splitlines()
+    assert any(line.split() == ["conditional", "puts", "yes"] for line in lines)
+
+
+def test_a_card_that_cannot_be_made_says_why(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: LocalAccount) -> dict[str, str]:
+        raise AccountError("the probe was refused")
+
+    monkeypatch.setattr(LocalAccount, "get_card", fail)
+    outcome = cli.run("account", "check", "photos", "--json").json()
+    assert outcome["works"], "what it does not know of itself is no failure"
+    assert outcome["card"]["probing"] == "the probe was refused"
 
 
 def test_an_account_without_credentials_ends_at_once() -> None:

@@ -61,6 +61,9 @@ class BucketAccount(Account):
             self.hang.wait(60)
         return MemoryFileSystem(1024 * 1024)
 
+    def get_card(self) -> dict[str, str]:
+        return {"bucket": str(self.options.bucket)}
+
 
 class TracingOptions(Options):
     label: str = "none"

@@ -60,6 +60,14 @@ def test_an_unknown_account_is_an_error(accounts: Accounts) -> None:
 
 
 @pytest.mark.expects_warnings
+def test_the_card_of_an_account_connects_it(accounts: Accounts) -> None:
+    assert accounts.get_card("fine") == {"bucket": "b"}
+    for name in ("nope", "account"):
+        with pytest.raises(AccountError):
+            accounts.get_card(name)
+
+
+@pytest.mark.expects_warnings
 def test_errors_keep_their_kind_and_tell_no_more_than_they_should(accounts: Accounts) -> None:
     with pytest.raises(AccountError, match="the bucket is not ours"):
         accounts.get_file_system("account")

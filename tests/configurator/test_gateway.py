@@ -14,6 +14,7 @@ from cloudalpha.configurator.loader import load_values
 from cloudalpha.configurator.status import read_statuses
 from cloudalpha.data_store import DataStore
 from cloudalpha.exceptions import AddressInUseManagerError, ManagerError
+from cloudalpha.toolkit.memory_budget import MemoryBudget, get_process_budget
 from tests.configurator.samples import StubManager, make_plug_ins
 
 TEXT = """
@@ -47,6 +48,15 @@ def get_calls(gateway: Gateway, name: str = "stub") -> list[str]:
     manager = gateway.managers[name]
     assert isinstance(manager, StubManager)
     return manager.calls
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", 256 << 20), ('transfer_memory = "64 MiB"', 64 << 20)])
+def test_transfer_memory_bounds_all_transfers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: int
+) -> None:
+    monkeypatch.setattr("cloudalpha.toolkit.memory_budget._process_budget", MemoryBudget(1))  # restored after the test
+    with running(text + TEXT, tmp_path):
+        assert get_process_budget().max_bytes == expected
 
 
 def test_every_manager_is_started_and_stopped(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_a_whole_configuration() -> None:
     assert list(configuration.users) == ["alice"]
 
 
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [("", {}, 256), ("transfer_memory = '1 GiB'", {}, 1024), ("", {"CLOUDALPHA_TRANSFER_MEMORY": "32 MiB"}, 32)],
+)
+def test_transfer_memory(text: str, environ: dict[str, str], expected: int) -> None:
+    configuration = read(text, environ)
+    assert configuration.general.transfer_memory == configuration.describe()["transfer_memory"] == expected << 20
+    assert find_mistakes("transfer_memory = 1000")
+
+
 def test_an_empty_one_is_valid() -> None:
     configuration = read("")
     assert configuration.managers == {}
