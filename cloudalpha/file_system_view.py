@@ -102,17 +102,22 @@ class FileSystemView(Layer):
         create: bool = False,
         exclusive: bool = False,
         truncate: bool = False,
+        is_sequential: bool = False,
     ) -> OpenFile:
         """Open a file; the flags mean what those of SFTP do (draft-ietf-secsh-filexfer-02, section 6.3).
 
         append: every write goes to the end; implies write. create: a missing file is new. exclusive: with create, one that is there is
         refused (AlreadyExists-). truncate: it starts empty. Without write, the last three are ignored.
 
+        is_sequential: what is written comes from front to back, and is neither read nor changed before the end: the protocol has no means for
+        it. Then it goes to the storage without a copy in the spool. Whoever does it all the same, through this handle or through another one of
+        the session, is refused with a reason; a path that is open for writing already is treated as for any handle.
+
         Nothing is published before `OpenFile.finish`. Raises NotFound-, IsADirectoryFileSystemError.
         """
         target = self.resolve(path)
         if write or append:
-            draft = self._open_draft(target, create, exclusive, truncate)
+            draft = self._open_draft(target, create, exclusive, truncate, is_sequential)
             return self._add(OpenFile(self.inner, draft, read, True, append, self._transfer, self._release))
         with self._lock:
             visible = self._drafts.get(target)
@@ -131,7 +136,7 @@ class FileSystemView(Layer):
         with self._lock:
             return list(self._open_files)
 
-    def _open_draft(self, path: str, create: bool, exclusive: bool, truncate: bool) -> Draft:
+    def _open_draft(self, path: str, create: bool, exclusive: bool, truncate: bool, is_sequential: bool) -> Draft:
         if path == ROOT:
             raise IsADirectoryFileSystemError(path)
         with self._lock:
@@ -141,7 +146,7 @@ class FileSystemView(Layer):
             draft.num_users += 1
             draft.num_writers += 1
         try:
-            draft.open(create, exclusive, truncate)
+            draft.open(create, exclusive, truncate, is_sequential)
         except BaseException:
             self._release_draft(draft, True, False)
             raise

@@ -52,6 +52,7 @@ class Draft:
         self._max_size = min(file_system.capabilities.max_file_size or MAX_FILE_SIZE, MAX_FILE_SIZE)
         self._is_open = False
         self._is_closed = False
+        self._is_sequential = False  # one writer, which goes from the beginning to the end
         self._error: FileSystemError | None = None
         # the published content that it builds upon, and how much of its beginning is still part of it
         self._base: PublishedFile | None = None
@@ -105,10 +106,11 @@ class Draft:
 
     # Opening
 
-    def open(self, create: bool, exclusive: bool, truncate: bool) -> None:
+    def open(self, create: bool, exclusive: bool, truncate: bool, is_sequential: bool) -> None:
         """Prepare for one more open file that writes; the meaning of the flags is that of `FileSystemView.open`. Blocks."""
 
         def run() -> None:
+            self._is_sequential = is_sequential and not self._is_open
             if not self._is_open:
                 self._begin(create, exclusive, truncate)
                 self._is_open = True
@@ -261,7 +263,14 @@ class Draft:
                 self._content = NativeContent(self.path, new_file, self._base, self._kept)
             else:
                 self._content = StreamedContent(
-                    self.path, new_file, self._publication.begin, self._base, self._kept, self._spool, self._settings
+                    self.path,
+                    new_file,
+                    self._publication.begin,
+                    self._base,
+                    self._kept,
+                    self._spool,
+                    self._settings,
+                    self._is_sequential,
                 )
         return self._content
 

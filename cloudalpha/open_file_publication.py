@@ -52,8 +52,9 @@ class Publication:
         return self.new_file
 
     def get_new_file(self) -> NewFile:
-        """The NewFile to write to: the one that was begun, if it leads to the path."""
-        if self.new_file is not None and self._leads_to_path():
+        """The NewFile to write to: the one that was begun, if it leads to the path and has the time that the client wants by now."""
+        has_time = self._new_file_modified == self.modified_datetime
+        if self.new_file is not None and has_time and self._leads_to_path():
             return self.new_file
         self.discard()
         return self.begin()
@@ -85,7 +86,7 @@ class Publication:
             if metadata is not None:
                 return metadata
         if not content.can_send_again():
-            message = "the file was renamed while it was open, and the spool is full"
+            message = "the file was renamed while it was open, and the spool has no copy of it to send again"
             raise UnsupportedOperationFileSystemError(self.path, message)
         return content.send_again(self.begin).commit()
 

@@ -24,6 +24,9 @@ class StreamedContent(DraftContent):
     With the copy, a write behind what was sent is possible: the stream is given up, and all is sent at the end. When the spool takes no more,
     the copy is given back, and from then on the content is *forward only*: a bounded window of pieces waits in memory for what comes
     before it, and whoever wants to change or read what was sent is refused.
+
+    is_sequential: its one writer goes from the beginning to the end, so that the content is forward only from the start, without any copy, and
+    nothing needs to wait for what comes before it.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class StreamedContent(DraftContent):
         kept: int,
         spool: Spool,
         settings: OpenFileSettings,
+        is_sequential: bool = False,
     ) -> None:
         self.size = kept
         self._path = path
@@ -47,8 +51,11 @@ class StreamedContent(DraftContent):
         self._sent = 0
         self._sent_written = 0  # how much of `_sent` was written, not kept
         self._window = Window()
-        with native_errors(path):
-            self._spool_file: SpoolFile | None = spool.create_file()
+        self._is_sequential = is_sequential
+        self._spool_file: SpoolFile | None = None
+        if not is_sequential:
+            with native_errors(path):
+                self._spool_file = spool.create_file()
 
     def write(self, offset: int, pieces: list[bytes]) -> None:
         num_bytes = sum(map(len, pieces))
@@ -164,12 +171,17 @@ class StreamedContent(DraftContent):
         self._window.put(offset, data)
         while (start := self._window.get_start()) is not None:
             if start > self._sent:
-                if self._window.cost <= self._settings.write_window:
+                if self._window.cost <= self._settings.write_window and not self._is_sequential:
                     return
                 self._send_gap(start)
             self._send(self._window.pop())
 
     def _refuse(self, what: str) -> FileSystemError:
+        if self._is_sequential:
+            return UnsupportedOperationFileSystemError(
+                self._path,
+                f"what was sent to the storage cannot be {what} before the file is closed: an upload from start to end keeps no copy",
+            )
         if not self._spool.max_bytes:
             return UnsupportedOperationFileSystemError(
                 self._path,

@@ -30,6 +30,7 @@ from cloudalpha.spool import Spool
 from cloudalpha.testing.counting_layer import CountingLayer
 from cloudalpha.testing.faulty_layer import Fault, FaultyLayer, outage
 from cloudalpha.testing.waiting import wait_until
+from tests.counting_spool import CountingSpool
 from tests.local_files import make_local_file_system
 
 KIB = 1 << 10
@@ -302,6 +303,106 @@ def test_a_rewrite_that_cannot_be_had_is_refused(spool_size: int, error: type[Fi
     assert not file.try_write_at(0, b"x")
     assert files.read_all("/a") == view.read_all("/a") == b"old"
     assert files.get_space().free == MIB * KIB - 3, "the space is free again"
+
+
+SENT_CANNOT = "keeps no copy"
+
+
+def _sequential(files: FileSystem, spool: Spool) -> tuple[FileSystemView, OpenFile]:
+    """A view with an upload from start to end that is half-way."""
+    view = FileSystemView(files, spool=spool, settings=SMALL)
+    file = view.open("/a", write=True, create=True, truncate=True, is_sequential=True)
+    for index in range(100):
+        file.write_at(index * KIB, b"x" * KIB)
+    return view, file
+
+
+def test_a_sequential_upload_is_sent_as_it_comes_without_a_copy() -> None:
+    files = Recorder(MemoryFileSystem())
+    spool = CountingSpool(10 * KIB)
+    view, file = _sequential(files, spool)
+    assert files.made == [[("write", KIB)] * 100]
+    assert [entry.size for entry in view.list_dir("/")] == [100 * KIB]
+    assert file.finish().size == 100 * KIB
+    assert spool.num_files == 0
+
+
+@pytest.mark.parametrize("offset", [0, 1, 3 * KIB, 8 * KIB])
+def test_a_sequential_upload_into_a_file_keeps_the_rest(offset: int) -> None:
+    files = Recorder(MemoryFileSystem())
+    old = _pattern(8 * KIB)
+    files.write_all("/a", old)
+    files.made.clear()
+    spool = CountingSpool(MIB)
+    file = FileSystemView(files, spool=spool, settings=SMALL).open("/a", write=True, is_sequential=True)
+    file.write_at(offset, b"y" * KIB)
+    file.write_at(offset + KIB, b"z" * KIB)
+    sent = [("keep", offset)] * bool(offset) + [("write", KIB)] * 2
+    assert files.made == [sent], "nothing waits for what might come before it"
+    file.finish()
+    rest = max(6 * KIB - offset, 0)
+    assert files.made == [sent + [("keep", rest)] * bool(rest)]
+    assert files.read_all("/a") == old[:offset] + b"y" * KIB + b"z" * KIB + old[offset + 2 * KIB :]
+    assert spool.num_files == 0
+
+
+def test_what_a_sequential_upload_cannot_do_is_refused_with_the_reason() -> None:
+    files = MemoryFileSystem()
+    files.write_all("/a", b"old")
+    view, file = _sequential(files, CountingSpool(MIB))
+    reader = view.open("/a", read=True)
+    with pytest.raises(UnsupportedOperationFileSystemError, match=SENT_CANNOT):
+        reader.read_at(0, 10)
+    with pytest.raises(UnsupportedOperationFileSystemError, match=SENT_CANNOT):
+        file.truncate(5)
+    assert (reader.get_metadata().size, reader.read_at(100 * KIB, 10)) == (100 * KIB, b"")
+    file.append(b"still fine")
+    file.finish()
+    assert reader.read_at(0, 10) == b"x" * 10, "what is published is read from the storage"
+    reader.finish()
+    view, file = _sequential(files, CountingSpool(MIB))
+    with pytest.raises(UnsupportedOperationFileSystemError, match=SENT_CANNOT):
+        file.write_at(5, b"changed")
+    with pytest.raises(UnsupportedOperationFileSystemError, match=SENT_CANNOT):
+        file.finish()
+    assert files.read_all("/a") == b"x" * 100 * KIB + b"still fine"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_another_writer_of_the_session_gets_a_spool(is_first: bool) -> None:
+    files = MemoryFileSystem()
+    spool = CountingSpool(MIB)
+    view = FileSystemView(files, spool=spool, settings=SMALL)
+    file = view.open("/a", write=True, create=True, truncate=True, is_sequential=is_first)
+    file.append(b"first")
+    other = view.open("/a", read=True, write=True, create=True, truncate=True, is_sequential=not is_first)
+    other.append(b"0123456789")
+    other.write_at(0, b"second")
+    assert other.read_at(0, 100) == b"second6789"
+    file.finish()
+    other.finish()
+    assert files.read_all("/a") == b"second6789"
+    assert spool.num_files == 2 - is_first
+
+
+def test_a_sequential_upload_follows_a_rename() -> None:
+    files = MemoryFileSystem()
+    view, file = _sequential(files, CountingSpool(MIB))
+    view.rename("/a", "/b")
+    file.append(b"end")
+    file.finish()
+    assert files.read_all("/b") == b"x" * 100 * KIB + b"end"
+    assert not files.exists("/a")
+
+
+def test_a_time_that_is_set_before_the_content_goes_with_it() -> None:
+    files = CountingLayer(MemoryFileSystem())
+    file = _view(files).open("/a", write=True, create=True, truncate=True)
+    file.set_modified_datetime(WHEN)
+    file.append(b"content")
+    assert file.finish().modified_datetime == WHEN
+    assert not files.calls["set_modified_datetime"]
+    assert files.calls["NewFile.commit"] == 1
 
 
 def test_one_byte_of_a_large_object_keeps_the_rest() -> None:

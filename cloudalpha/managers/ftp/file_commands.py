@@ -46,7 +46,7 @@ class FileCommands(Channel):
         offset = self._take_offset()
         announced = self._take_announced()
         self.check_data_connection()
-        file = self.view.open(path, write=True, create=True, truncate=offset == 0)
+        file = self.view.open(path, write=True, create=True, truncate=offset == 0, is_sequential=True)
         try:
             if offset and offset > (size := file.get_metadata().size):
                 raise Refusal(f"554 The file ends at {size}.")
@@ -59,7 +59,7 @@ class FileCommands(Channel):
         self._take_offset()
         announced = self._take_announced()
         self.check_data_connection()
-        file = self.view.open(path, write=True, append=True, create=True)
+        file = self.view.open(path, write=True, append=True, create=True, is_sequential=True)
         try:
             size = file.get_metadata().size
         except BaseException:
@@ -107,7 +107,8 @@ class FileCommands(Channel):
     def _open_unique(self, beginning: str) -> OpenFile:
         for _ in range(_UNIQUE_ATTEMPTS):
             try:
-                return self.view.open(f"{beginning}.{secrets.token_hex(4)}", write=True, create=True, exclusive=True)
+                name = f"{beginning}.{secrets.token_hex(4)}"
+                return self.view.open(name, write=True, create=True, exclusive=True, is_sequential=True)
             except AlreadyExistsFileSystemError:
                 continue
         raise Refusal("450 No unique name was found.")

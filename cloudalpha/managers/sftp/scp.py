@@ -209,12 +209,14 @@ class _Sink(_Side):
     def _take_file(self, path: str, size: int, modified: datetime | None) -> None:
         """A file is finished only when all its bytes have come and the client says that they are right."""
         try:
-            file = self.view.open(path, write=True, create=True, truncate=True)
+            file = self.view.open(path, write=True, create=True, truncate=True, is_sequential=True)
         except FileSystemError as error:
             self.tell_error(path, error)
             return
         failure: Exception | None = None
         try:
+            if modified is not None:  # before the content: many storages take a time only with the beginning of a file
+                file.set_modified_datetime(modified)
             self.tell_ok()
             failure = self._take_content(file.write_at, size)
             if not self.take_answer():
@@ -223,8 +225,6 @@ class _Sink(_Side):
                 return
             if failure is None:
                 try:
-                    if modified is not None:
-                        file.set_modified_datetime(modified)
                     file.finish()
                 except Exception as error:  # noqa: BLE001 - whatever it is, the client must not hear "done"
                     failure = error

@@ -4,15 +4,20 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudalpha.file_system_view import FileSystemView
 from cloudalpha.managers.ftp.transfers import Upload
 from cloudalpha.services.local.file_system import LocalFileSystem
 from cloudalpha.services.local.tree import Tree
+from cloudalpha.testing.counting_layer import CountingLayer
+from cloudalpha.testing.gate import OpenGate
+from tests.counting_spool import CountingSpool
 from tests.managers.ftp.helpers import Client, HeldFileSystem, read_all
 
 CONTENT = os.urandom(3_000_000)
@@ -39,6 +44,42 @@ def test_the_kernel_sends_native_files(
     assert client.get("RETR f") == CONTENT[2999990:]
     assert client.put("STOR g", CONTENT).startswith(b"226")
     assert (root / "g").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "kept"),
+    [
+        (["TYPE I"], "STOR f", 0),
+        (["TYPE A"], "STOR f", 0),
+        (["REST 1000"], "STOR f", 1000),
+        (["TYPE I"], "APPE f", 2000),
+        (["ALLO 3000000"], "STOR f", 0),
+        (["TYPE I"], "STOU", 0),
+    ],
+)
+def test_uploads_need_no_spool(
+    connect: Callable[..., Client],
+    serve: Callable[..., object],
+    gate: OpenGate,
+    files: HeldFileSystem,
+    before: list[str],
+    line: str,
+    kept: int,
+) -> None:
+    """Not even where the spool could not hold them; what the file holds already is kept by the storage."""
+    files.write_all("/f", b"o" * 2000)
+    spool = CountingSpool(100_000)
+    gate.file_system = counted = CountingLayer(files)
+    gate.make_view = partial(FileSystemView, spool=spool)
+    client = connect(serve())
+    for command in before:
+        assert client.code(command) < 400
+    content = b"n" * len(CONTENT)
+    assert client.put(line, content) == b"226 Transfer complete.\r\n"
+    assert spool.num_files == 0
+    assert (counted.bytes_kept, counted.bytes_written, counted.bytes_read) == (kept, len(content), 0)
+    [path] = [entry.path for entry in files.list_dir("/") if entry.size > 2000]
+    assert files.read_all(path) == b"o" * kept + content
 
 
 def test_downloads_resume(client: Client, files: HeldFileSystem) -> None:

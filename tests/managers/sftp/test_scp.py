@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 import paramiko
 import pytest
 
 from cloudalpha.file_metadata import utc
+from cloudalpha.file_system_view import FileSystemView
+from cloudalpha.managers.sftp.manager import SFTPManager
 from cloudalpha.services.memory.file_system import MemoryFileSystem
+from cloudalpha.testing.counting_layer import CountingLayer
 from cloudalpha.testing.faulty_layer import Fault, FaultyLayer
 from cloudalpha.testing.gate import OpenGate
 from cloudalpha.testing.waiting import wait_until
+from tests.counting_spool import CountingSpool
 from tests.managers.sftp.conftest import Serve
 
+MIB = 1 << 20
 TIMEOUT = 30.0
 Execute = Callable[..., paramiko.Channel]
 
@@ -27,7 +33,10 @@ def faulty(files: MemoryFileSystem) -> FaultyLayer:
 @pytest.fixture
 def execute(serve: Serve, faulty: FaultyLayer) -> Iterator[Execute]:
     """Runs a command in a channel of one connection."""
-    manager = serve(OpenGate(faulty))
+    yield from _execute(serve(OpenGate(faulty)))
+
+
+def _execute(manager: SFTPManager) -> Generator[Execute]:
     transport = paramiko.Transport(socket.create_connection(("127.0.0.1", manager.get_endpoints()[0].port), TIMEOUT))
     transport.connect(username="demo", password="secret")
 
@@ -37,9 +46,11 @@ def execute(serve: Serve, faulty: FaultyLayer) -> Iterator[Execute]:
         channel.exec_command(command)
         return channel
 
-    yield run
-    transport.close()
-    transport.join(TIMEOUT)
+    try:
+        yield run
+    finally:
+        transport.close()
+        transport.join(TIMEOUT)
 
 
 def receive(channel: paramiko.Channel, num_bytes: int) -> bytes:
@@ -73,6 +84,21 @@ def test_upload(execute: Execute, files: MemoryFileSystem) -> None:
     assert channel.recv_exit_status() == 0
     assert files.read_all("/target") == b"content"
     assert files.get_metadata("/target").modified_datetime == utc(1_000_000_000)
+
+
+def test_an_upload_costs_its_content_and_no_more(serve: Serve, files: MemoryFileSystem) -> None:
+    """The time goes with it; the spool, which could hold none of it, is not asked for a file."""
+    counted = CountingLayer(files)
+    spool = CountingSpool(MIB)
+    channels = _execute(serve(OpenGate(counted, make_view=partial(FileSystemView, spool=spool))))
+    channel = next(channels)("scp -p -t /target")
+    channel.sendall(b"T1000000000 0 1 0\n" + b"C0644 %d name\n" % (3 * MIB) + b"x" * (3 * MIB) + b"\0")
+    assert receive(channel, 4) == bytes(4)
+    channels.close()
+    assert files.get_metadata("/target").modified_datetime == utc(1_000_000_000)
+    assert counted.bytes_written == files.get_size("/target") == 3 * MIB
+    assert counted.calls["NewFile.commit"] == 1 and not counted.calls["set_modified_datetime"]
+    assert spool.num_files == 0
 
 
 @pytest.mark.parametrize("sent", [b"", b"cont", b"content", b"content\1scp: read error\n", b"content\2gone\n"])
