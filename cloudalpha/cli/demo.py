@@ -25,17 +25,29 @@ STATE_FOLDER = "demo"
 PASSWORD_LENGTH = 14
 
 
-def prepare_folder(directory: Path | None) -> Path:
-    """The folder that is served, absolute; the default one is made where it is missing. Raises InvalidSettingError when it cannot be read."""
-    folder = (directory or DEFAULT_FOLDER).absolute()
+def make_folder(run_as: str | None) -> None:
+    """Make the folder that is served when none is named, where it is missing, for the user that serves it. Raises InvalidSettingError."""
+    from cloudalpha.cli.privileges import make_dirs_for
+
+    folder = DEFAULT_FOLDER.absolute()
+    if run_as is not None:
+        make_dirs_for(run_as, folder)
+        return
     try:
-        if directory is None:
-            folder.mkdir(mode=0o700, exist_ok=True)
-        with os.scandir(folder):
-            return folder
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
+        raise InvalidSettingError(f"{folder}: cannot be made: {error.strerror}; name a folder to serve") from error
+
+
+def check_folder(folder: Path, run_as: str | None = None) -> None:
+    """Raises InvalidSettingError when this process cannot read the folder that it is to serve. run_as: who it serves as, where that is said."""
+    try:
+        with os.scandir(folder):
+            return
+    except OSError as error:
+        remedy = f"{run_as} can read, or hand it over: chown -R {run_as} {folder}" if run_as else "you can read"
         raise InvalidSettingError(
-            f"{folder}: cannot be served: {error.strerror}; name a folder that you can read"
+            f"{folder}: cannot be served: {error.strerror}; name a folder that {remedy}"
         ) from error
 
 

@@ -35,6 +35,13 @@ def become_user(run_as: str, state_dir: Path) -> None:
         raise InvalidSettingError(f"run_as: only root can become {user_name}; start as root, or leave `run_as` out")
 
 
+def make_dirs_for(run_as: str, folder: Path) -> None:
+    """Make a folder, and those above it that are missing, mode 0700, for the user that root is going to become. Raises InvalidSettingError."""
+    user_name, _, group_name = run_as.partition(":")
+    user_id, group_id = _find_ids(user_name, group_name)
+    _make_dirs(folder, user_id, group_id)
+
+
 def _find_ids(user_name: str, group_name: str) -> tuple[int, int]:
     try:
         user = pwd.getpwnam(user_name)
@@ -66,7 +73,8 @@ def _make_dirs(folder: Path, user_id: int, group_id: int) -> None:
     try:
         for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
             missing.mkdir(mode=0o700)
-            os.chown(missing, user_id, group_id)
+            if os.geteuid() == 0:
+                os.chown(missing, user_id, group_id)
     except OSError as error:
         raise InvalidSettingError(f"run_as: {folder}: cannot be made: {error.strerror}") from error
 

@@ -99,10 +99,17 @@ def _serve_demo(directory: Path | None, ftp_port: int, sftp_port: int) -> None:
     from cloudalpha.cli import demo
     from cloudalpha.cli.running import Running
 
-    folder = demo.prepare_folder(directory)
+    folder = (directory or demo.DEFAULT_FOLDER).absolute()
+    if directory is not None:
+        demo.check_folder(folder)
     password = demo.make_password()
     configuration = demo.make_configuration(folder, password, ftp_port, sftp_port)
+    run_as = configuration.general.run_as
+    if directory is None:
+        demo.make_folder(run_as)
     with Running(configuration, load_again=lambda: configuration) as running:
+        if run_as is not None:
+            demo.check_folder(folder, run_as)  # again, with the rights that are left
         with contextlib.suppress(ManagerError):  # told below, with the option that helps
             running.start()
         if running.gateway.failures:

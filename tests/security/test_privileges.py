@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pwd
@@ -20,7 +21,7 @@ from cloudalpha.cli.running import Running
 from cloudalpha.configurator.loader import load_values
 from cloudalpha.exceptions import InvalidSettingError
 from cloudalpha.users.passwords import hash_password
-from tests.cli.serving import PASSWORD, Serving, use_both, write_config
+from tests.cli.serving import ANY_PORTS, PASSWORD, Serving, use_both, write_config
 
 NOBODY = pwd.getpwnam("nobody")
 NET_BIND_SERVICE = f"{1 << 10:016x}"
@@ -166,6 +167,30 @@ def test_a_python_that_is_out_of_reach_is_told(
     with Serving(folder, "--config", config, wait=False) as serving:
         assert serving.wait() == 1
         assert serving.err.startswith(f"cloudalpha: run_as: nobody cannot read {os.__file__}: install ")
+
+
+def test_the_demo_makes_its_folder_for_that_user(folder: Path) -> None:
+    for _ in range(2):  # made, and found
+        with Serving(folder, *ANY_PORTS, environ={"CLOUDALPHA_RUN_AS": "nobody"}) as serving:
+            with serving.ftp() as client:
+                client.storbinary("STOR file", io.BytesIO(b"content"))
+            assert get_status(serving)["Uid"] == {"\t".join([str(NOBODY.pw_uid)] * 4)}
+            assert serving.end() == 0
+    served = folder / "cloudalpha-data"
+    assert served.stat().st_mode & 0o777 == 0o700
+    for path in (served, served / "file"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
+    assert folder.stat().st_uid == 0
+
+
+def test_the_demo_tells_of_a_folder_that_is_out_of_that_users_reach(folder: Path) -> None:
+    (folder / "own").mkdir(mode=0o700)
+    environ = {"CLOUDALPHA_RUN_AS": "nobody"}
+    with Serving(folder, folder / "own", *ANY_PORTS, environ=environ, wait=False) as serving:
+        assert serving.wait() == 1
+        assert f"cloudalpha: {folder}/own: cannot be served: Permission denied; " in serving.err
+        assert f"chown -R nobody {folder}/own" in serving.err
+    assert (folder / "own").stat().st_uid == 0
 
 
 @pytest.mark.parametrize(
