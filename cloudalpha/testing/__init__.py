@@ -6,6 +6,7 @@
     CountingLayer       counts requests                                                          cloudalpha.testing.counting_layer
     SlowLayer           lets requests wait                                                       cloudalpha.testing.slow_layer
     OpenGate            a manager's Gate without users                                           cloudalpha.testing.gate
+    assert_same_bytes   compares contents, and tells in a line what differs                      cloudalpha.testing.same_bytes
     wait_until          waits for a condition                                                    cloudalpha.testing.waiting
 
 Needs the extra `cloudalpha[testing]`. Installing it makes the fixtures of `cloudalpha.testing.pytest_plugin` known to pytest.
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cloudalpha.testing.file_system_tests import FileSystemTests
     from cloudalpha.testing.gate import OpenGate
     from cloudalpha.testing.manager_tests import ManagerTests
+    from cloudalpha.testing.same_bytes import assert_same_bytes
     from cloudalpha.testing.slow_layer import SlowLayer
     from cloudalpha.testing.waiting import wait_until
 
@@ -33,6 +35,7 @@ _HOMES = {
     "ManagerTests": "manager_tests",
     "OpenGate": "gate",
     "SlowLayer": "slow_layer",
+    "assert_same_bytes": "same_bytes",
     "wait_until": "waiting",
 }
 
@@ -44,6 +47,7 @@ __all__ = [
     "ManagerTests",
     "OpenGate",
     "SlowLayer",
+    "assert_same_bytes",
     "wait_until",
 ]
 

@@ -17,6 +17,7 @@ from cloudalpha.exceptions import (
 )
 from cloudalpha.file_system import FileSystem
 from cloudalpha.testing.contract.base import ContractTests, list_names, make_content
+from cloudalpha.testing.same_bytes import assert_same_bytes
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class ConcurrencyTests(ContractTests):
                     for start in range(0, len(content), 30_000):
                         new_file.write(content[start : start + 30_000])
                     new_file.commit()
-                assert file_system.read_all(path) == content
+                assert_same_bytes(file_system.read_all(path), content)
                 assert str(number) in list_names(file_system, folder)
                 file_system.delete(path)
                 assert not file_system.exists(path)
@@ -207,4 +208,4 @@ class ConcurrencyTests(ContractTests):
             new_file.commit()
 
         run_together(finish, 1)
-        assert file_system.read_all(folder + "/copy") == content
+        assert_same_bytes(file_system.read_all(folder + "/copy"), content)

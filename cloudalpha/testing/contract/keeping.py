@@ -18,6 +18,7 @@ from cloudalpha.testing.contract.base import (
     make_content,
     raises,
 )
+from cloudalpha.testing.same_bytes import assert_same_bytes
 
 SIZE = 400_000
 LARGE = 6 * 1024 * 1024 + 11
@@ -55,9 +56,9 @@ class KeepTests(ContractTests):
             apply_pieces(new_file, pieces)
             new = put_together(old, pieces)
             assert new_file.offset == len(new)
-            assert file_system.read_all(path) == old
+            assert_same_bytes(file_system.read_all(path), old)
             assert new_file.commit().size == len(new)
-        assert file_system.read_all(path) == new
+        assert_same_bytes(file_system.read_all(path), new)
         assert list_names(file_system, folder) == ["file"]
 
     @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ class KeepTests(ContractTests):
         ) as new_file:
             apply_pieces(new_file, pieces)
             new_file.commit()
-        assert file_system.read_all(path) == put_together(old, pieces)
+        assert_same_bytes(file_system.read_all(path), put_together(old, pieces))
 
     def test_any_edit(self, file_system: FileSystem, folder: str) -> None:
         path, old = folder + "/file", make_content(10_000)
@@ -91,7 +92,7 @@ class KeepTests(ContractTests):
             with file_system.create_new_file(path) as new_file:
                 apply_pieces(new_file, pieces)
                 new_file.commit()
-            assert file_system.read_all(path) == put_together(old, pieces)
+            assert_same_bytes(file_system.read_all(path), put_together(old, pieces))
 
         check()
 
@@ -110,7 +111,7 @@ class KeepTests(ContractTests):
         file_system.write_all(path, old)
         with file_system.create_new_file(path) as new_file:
             apply_pieces(new_file, [(0, 100_000), b"changed"])
-        assert file_system.read_all(path) == old
+        assert_same_bytes(file_system.read_all(path), old)
 
     @pytest.mark.parametrize(
         ("start_byte", "num_bytes"), [(0, SIZE + 1), (SIZE, 1), (SIZE - 1, 2), (2 * SIZE, 1), (2**63, 1)]
@@ -126,7 +127,7 @@ class KeepTests(ContractTests):
         ):
             new_file.keep(start_byte, num_bytes)
             new_file.commit()
-        assert file_system.read_all(path) == old
+        assert_same_bytes(file_system.read_all(path), old)
 
     def test_keep_of_nothing(self, file_system: FileSystem, folder: str) -> None:
         with (
@@ -155,7 +156,7 @@ class KeepTests(ContractTests):
             if again:
                 new_file.keep(1000, 1000)
             new_file.commit()
-        assert file_system.read_all(path) == new
+        assert_same_bytes(file_system.read_all(path), new)
 
     def test_keep_of_another_than_the_expected_revision(self, file_system: FileSystem, folder: str) -> None:
         path = folder + "/file"
@@ -166,7 +167,7 @@ class KeepTests(ContractTests):
             with raises(RevisionMismatchFileSystemError, path):
                 new_file.keep(0, SIZE)
                 new_file.commit()
-        assert file_system.read_all(path) == make_content(SIZE, 2)
+        assert_same_bytes(file_system.read_all(path), make_content(SIZE, 2))
 
     @pytest.mark.parametrize("change", ["delete", "rename"])
     def test_kept_file_that_goes_before_the_commit(self, file_system: FileSystem, folder: str, change: str) -> None:

@@ -21,6 +21,7 @@ from cloudalpha.exceptions import (
 )
 from cloudalpha.file_system import ANYTHING, NOTHING, FileSystem, NewFile, WriteOptions
 from cloudalpha.testing.contract.base import ContractTests
+from cloudalpha.testing.same_bytes import assert_same_bytes
 
 PATHS = st.sampled_from(["/a", "/b", "/ab", "/ü x", "/a/a", "/a/b", "/a/b/a", "/a/b/ab", "/b/a", "/ab/a"])
 CONTENTS = st.binary(max_size=40)
@@ -184,7 +185,7 @@ class FileSystemMachine(RuleBasedStateMachine):
     def read(self, number: int, start: int, num_bytes: int | None) -> None:
         path, content = self._pick(number)
         end = None if num_bytes is None else start + num_bytes
-        assert b"".join(self.file_system.read(self.base + path, start, num_bytes)) == content[start:end]
+        assert_same_bytes(b"".join(self.file_system.read(self.base + path, start, num_bytes)), content[start:end])
 
     @invariant()
     def same_tree(self) -> None:

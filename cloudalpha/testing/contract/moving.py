@@ -17,6 +17,7 @@ from cloudalpha.exceptions import (
 )
 from cloudalpha.file_system import FileSystem, WriteOptions
 from cloudalpha.testing.contract.base import ContractTests, list_names, make_content, raises
+from cloudalpha.testing.same_bytes import assert_same_bytes
 
 Move = Callable[[str, str, bool], None]
 
@@ -33,7 +34,7 @@ class MoveTests(ContractTests):
         file_system.make_dir(folder + "/sub")
         file_system.write_all(folder + "/file", content)
         getattr(file_system, action)(folder + "/file", f"{folder}/{target}", overwrite)
-        assert file_system.read_all(f"{folder}/{target}") == content
+        assert_same_bytes(file_system.read_all(f"{folder}/{target}"), content)
         assert file_system.get_size(f"{folder}/{target}") == len(content)
         assert file_system.exists(folder + "/file") == (action == "copy")
 

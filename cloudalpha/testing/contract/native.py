@@ -11,6 +11,7 @@ import pytest
 from cloudalpha.exceptions import FileSystemError, IsADirectoryFileSystemError, NotFoundFileSystemError
 from cloudalpha.file_system import FileSystem, close_stream
 from cloudalpha.testing.contract.base import ContractTests, assert_absent, list_names, make_content, raises
+from cloudalpha.testing.same_bytes import assert_same_bytes
 from cloudalpha.testing.waiting import wait_until
 
 
@@ -24,8 +25,8 @@ class NativeFileTests(ContractTests):
             return
         with native_file:
             assert os.fstat(native_file.fileno()).st_size == size
-            assert os.pread(native_file.fileno(), size + 1, 0) == content
-            assert os.pread(native_file.fileno(), 10, size // 2) == content[size // 2 :][:10]
+            assert_same_bytes(os.pread(native_file.fileno(), size + 1, 0), content)
+            assert_same_bytes(os.pread(native_file.fileno(), 10, size // 2), content[size // 2 :][:10])
 
     def test_errors_are_those_of_read(self, file_system: FileSystem, folder: str) -> None:
         file_system.write_all(folder + "/file", b"x")

@@ -11,6 +11,7 @@ from cloudalpha.exceptions import (
 )
 from cloudalpha.file_system import FileSystem, close_stream
 from cloudalpha.testing.contract.base import ContractTests, get_revision, make_content, raises
+from cloudalpha.testing.same_bytes import assert_same_bytes
 
 SIZE = 300_007
 LARGE = 3 * 1024 * 1024 + 5
@@ -29,27 +30,27 @@ class ReadTests(ContractTests):
         content = make_content(SIZE)
         file_system.write_all(folder + "/file", content)
         end = None if num_bytes is None else start_byte + num_bytes
-        assert b"".join(file_system.read(folder + "/file", start_byte, num_bytes)) == content[start_byte:end]
+        assert_same_bytes(b"".join(file_system.read(folder + "/file", start_byte, num_bytes)), content[start_byte:end])
 
     @pytest.mark.parametrize("size", [0, 1, 2, 511, 4096, 65535, 65536, 65537, 262144, 1024 * 1024, LARGE])
     def test_whole_file(self, file_system: FileSystem, folder: str, size: int) -> None:
         content = make_content(size)
         file_system.write_all(folder + "/file", content)
-        assert file_system.read_all(folder + "/file") == content
+        assert_same_bytes(file_system.read_all(folder + "/file"), content)
         assert file_system.get_size(folder + "/file") == size
 
     def test_ranges_make_up_the_whole(self, file_system: FileSystem, folder: str) -> None:
         content = make_content(100_000)
         file_system.write_all(folder + "/file", content)
         pieces = [b"".join(file_system.read(folder + "/file", start, 7_777)) for start in range(0, 100_000, 7_777)]
-        assert b"".join(pieces) == content
+        assert_same_bytes(b"".join(pieces), content)
 
     @pytest.mark.parametrize("start_byte", [0, 5, 100, 105])
     def test_empty_file_and_beyond(self, file_system: FileSystem, folder: str, start_byte: int) -> None:
         file_system.write_all(folder + "/empty", b"")
         file_system.write_all(folder + "/file", bytes(100))
         assert list(file_system.read(folder + "/empty", start_byte)) == []
-        assert b"".join(file_system.read(folder + "/file", start_byte)) == bytes(max(100 - start_byte, 0))
+        assert_same_bytes(b"".join(file_system.read(folder + "/file", start_byte)), bytes(max(100 - start_byte, 0)))
 
     def test_chunks_are_bytes_and_never_empty(self, file_system: FileSystem, folder: str) -> None:
         file_system.write_all(folder + "/file", make_content(LARGE))
@@ -77,7 +78,7 @@ class ReadTests(ContractTests):
             next(stream)
         close_stream(stream)
         close_stream(stream)
-        assert file_system.read_all(folder + "/file") == content
+        assert_same_bytes(file_system.read_all(folder + "/file"), content)
 
     def test_end_stays_the_end(self, file_system: FileSystem, folder: str) -> None:
         file_system.write_all(folder + "/file", b"content")
@@ -129,4 +130,4 @@ class ReadTests(ContractTests):
             received += b"".join(stream)
         except (RevisionMismatchFileSystemError, NotFoundFileSystemError):
             return
-        assert received == old
+        assert_same_bytes(received, old)

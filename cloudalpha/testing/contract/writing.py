@@ -11,6 +11,7 @@ import pytest
 from cloudalpha.exceptions import FileSystemError, NotFoundFileSystemError, UnsupportedOperationFileSystemError
 from cloudalpha.file_system import FileSystem, WriteOptions
 from cloudalpha.testing.contract.base import ContractTests, assert_absent, list_names, make_content, raises
+from cloudalpha.testing.same_bytes import assert_same_bytes
 
 CHUNKS = [
     [], [0], [1], [1, 1, 1], [0, 5, 0], [65536], [65535, 1], [65537] * 3, [1000] * 300, [1024 * 1024, 1], [1, 3 * 1024 * 1024, 1], [7] * 1000,
@@ -36,7 +37,7 @@ class WriteTests(ContractTests):
             assert new_file.offset == sum(sizes)
             metadata = new_file.commit()
         assert (metadata.path, metadata.is_dir, metadata.size) == (folder + "/file", False, sum(sizes))
-        assert file_system.read_all(folder + "/file") == b"".join(pieces)
+        assert_same_bytes(file_system.read_all(folder + "/file"), b"".join(pieces))
 
     @pytest.mark.parametrize("data", BYTES_LIKE)
     def test_takes_any_bytes_like_object(self, file_system: FileSystem, folder: str, data: object) -> None:
@@ -110,7 +111,7 @@ class WriteTests(ContractTests):
         if old is None:
             assert_absent(file_system, path)
         else:
-            assert file_system.read_all(path) == old
+            assert_same_bytes(file_system.read_all(path), old)
             assert list_names(file_system, folder) == ["file"]
 
     def test_discard_after_commit_is_harmless(self, file_system: FileSystem, folder: str) -> None:
@@ -157,7 +158,7 @@ class WriteTests(ContractTests):
                 new_file.write(content[start : start + 50_000])
         for number in (1, 2, 0):
             new_files[number].commit()
-            assert file_system.read_all(path) == contents[number]
+            assert_same_bytes(file_system.read_all(path), contents[number])
         assert list_names(file_system, folder) == ["file"]
 
     def test_many_files_at_once(self, file_system: FileSystem, folder: str) -> None:
@@ -176,7 +177,7 @@ class WriteTests(ContractTests):
     def test_announced_size(self, file_system: FileSystem, folder: str, size: int) -> None:
         content = make_content(size)
         assert file_system.write_all(folder + "/file", content, WriteOptions(size=size)).size == size
-        assert file_system.read_all(folder + "/file") == content
+        assert_same_bytes(file_system.read_all(folder + "/file"), content)
 
     @pytest.mark.parametrize("announced", [0, 99, 101, 1_000_000])
     @pytest.mark.parametrize("old", [None, b"old content"])
@@ -191,7 +192,7 @@ class WriteTests(ContractTests):
         if old is None:
             assert_absent(file_system, path)
         else:
-            assert file_system.read_all(path) == old
+            assert_same_bytes(file_system.read_all(path), old)
 
     def test_folder_that_goes_before_the_commit(self, file_system: FileSystem, folder: str) -> None:
         file_system.make_dir(folder + "/sub")
@@ -242,7 +243,7 @@ class ResumeTests(ContractTests):
             assert_absent(file_system, path)
             new_file.write(content[new_file.offset :])
             new_file.commit()
-        assert file_system.read_all(path) == content
+        assert_same_bytes(file_system.read_all(path), content)
         assert list_names(file_system, folder) == ["file"]
 
     @pytest.mark.parametrize("ending", ["commit", "discard", "never"])
