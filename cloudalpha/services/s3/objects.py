@@ -41,7 +41,7 @@ class ObjectInfo(NamedTuple):
     headers: content type and the like, as parameters of boto3; None from a listing.
     encryption: `AES256`, `aws:kms`, `customer` ...; None where there is none, or the answer did not tell.
     storage_class: None for the standard one.
-    checksums: of the whole content by algorithm (`CRC32` ...), as the storage tells them.
+    checksums: of the whole content by algorithm (`CRC32` ...), as the storage tells them. num_tags: where the answer tells of tags.
     """
 
     key: str
@@ -54,6 +54,7 @@ class ObjectInfo(NamedTuple):
     kms_key_id: str | None = None
     storage_class: str | None = None
     checksums: dict[str, str] | None = None
+    num_tags: int = 0
 
     @property
     def has_md5_etag(self) -> bool:
@@ -111,6 +112,7 @@ def make_info(key: str, answer: Mapping[str, Any], size: int | None = None) -> O
         answer.get("SSEKMSKeyId"),
         answer.get("StorageClass"),
         checksums if answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" else {},
+        int(answer.get("TagCount", 0)),
     )
 
 

@@ -1,0 +1,126 @@
+"""Copies of objects on the storage's side: metadata, headers and times go along, and every copy is verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, wait
+from datetime import datetime
+from typing import Any, Protocol
+
+from cloudalpha.exceptions import AccessFailedFileSystemError, UnsupportedOperationFileSystemError
+from cloudalpha.services.s3.bucket import Bucket
+from cloudalpha.services.s3.metadata import MTIME, KnownObjects, format_mtime, get_modified, make_file_metadata
+from cloudalpha.services.s3.objects import ObjectInfo
+
+MAX_SINGLE_COPY = 5 * 1024**3
+"""What CopyObject takes."""
+
+PART_SIZE = 512 * 1024**2
+
+
+class UploadNotes(Protocol):
+    """Where uploads in parts are noted before their first part, so that what a crash leaves is found."""
+
+    def add(self, key: str, upload_id: str) -> None: ...
+
+    def remove(self, upload_id: str) -> None: ...
+
+
+class Copier:
+    """Copies single objects. Safe for threads.
+
+    executor: runs the parts of large copies, and nothing that waits for others. notes: of those uploads.
+    max_single_copy, part_size: bytes that go in one request.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        known: KnownObjects,
+        executor: Executor,
+        notes: UploadNotes,
+        max_single_copy: int = MAX_SINGLE_COPY,
+        part_size: int = PART_SIZE,
+    ) -> None:
+        self._bucket = bucket
+        self._known = known
+        self._executor = executor
+        self._notes = notes
+        self._max_single_copy = max_single_copy
+        self._part_size = part_size
+
+    def copy(self, source: ObjectInfo, key: str, path: str, modified: datetime | None = None) -> ObjectInfo:
+        """Copy what HEAD told of to a key, and return what is there then; verified.
+
+        modified: the time of the copy; without it the source's, which for one that keeps none is that of its upload.
+        Raises RevisionMismatchFileSystemError when the source has changed.
+        """
+        metadata = self._make_metadata(source, modified)
+        if source.size <= self._max_single_copy:
+            etag = self._bucket.copy(source, key, path, metadata)
+        else:
+            etag = self._copy_parts(source, key, path, metadata)
+        kept = source.metadata if metadata is None else metadata
+        copied = source._replace(key=key, etag=etag, last_modified=None, metadata=kept)
+        if etag != source.etag:
+            copied = self._verify(copied, path)
+        if key.endswith("/"):
+            self._known.remember_dir(key, get_modified(copied))
+        else:
+            self._known.remember(key, copied, make_file_metadata(path, copied))
+        return copied
+
+    def _make_metadata(self, source: ObjectInfo, modified: datetime | None) -> dict[str, str] | None:
+        """The metadata of the copy; None where that of the source will do."""
+        kept = source.metadata or {}
+        if not self._bucket.card.metadata or (modified is None and MTIME in kept):
+            return None
+        moment = modified or source.last_modified
+        return kept | {MTIME: format_mtime(moment)} if moment is not None else None
+
+    def _verify(self, copied: ObjectInfo, path: str) -> ObjectInfo:
+        """What is there, where its ETag does not tell that it is the same: at least as long, and what was copied last."""
+        found = self._bucket.head(copied.key, path)
+        if found is None or found.size != copied.size or copied.etag not in ("", found.etag):
+            raise AccessFailedFileSystemError(path, "the copy that the storage made is not what was copied")
+        return found
+
+    def _copy_parts(self, source: ObjectInfo, key: str, path: str, metadata: dict[str, str] | None) -> str:
+        if not self._bucket.card.part_copy:
+            raise UnsupportedOperationFileSystemError(path, "the storage cannot copy a file of this size by itself")
+        kept = source.metadata if metadata is None else metadata
+        settings = self._bucket.get_copied_settings(source)
+        upload_id = self._bucket.create_upload(key, path, kept or {}, source.headers, settings)
+        self._notes.add(key, upload_id)
+        try:
+            parts = self._send_parts(source, key, path, upload_id)
+            etag = self._bucket.complete_upload(key, path, upload_id, parts)
+        except BaseException:
+            self._bucket.abort_upload(key, path, upload_id)
+            self._notes.remove(upload_id)
+            raise
+        self._notes.remove(upload_id)
+        if source.num_tags and source.key != key:
+            self._bucket.put_tags(key, path, self._bucket.get_tags(source.key, path))
+        return etag
+
+    def _send_parts(self, source: ObjectInfo, key: str, path: str, upload_id: str) -> list[tuple[int, Any]]:
+        def copy_part(span: tuple[int, int, int]) -> tuple[int, Any]:
+            number, start, num_bytes = span
+            receipt = self._bucket.retry.run(
+                lambda: self._bucket.copy_part(key, path, upload_id, number, source.key, source.etag, start, num_bytes)
+            )
+            return number, receipt
+
+        futures = [self._executor.submit(copy_part, span) for span in self._cut(source.size)]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)  # an upload that is aborted while a part is under way would keep that part
+
+    def _cut(self, size: int) -> Iterator[tuple[int, int, int]]:
+        """Number, start and length of each part."""
+        for number, start in enumerate(range(0, size, self._part_size), 1):
+            yield number, start, min(self._part_size, size - start)

@@ -1,0 +1,166 @@
+"""Places: what stands at a path, and whether something may be put there.
+
+Folders are not objects: a folder is there when some key begins with its own (`a/`), the marker's among them. To look for the folder of every new file would
+cost a request each, so folders that were seen, and names that were seen to be free of folders, are remembered for some seconds. What this process itself
+changes is forgotten at once; what others change meanwhile can only have the effect that a file is stored in a folder that is then there by virtue of it,
+or beside a folder of its name, which listings show as such.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from datetime import datetime
+from typing import NoReturn
+
+from cloudalpha import paths
+from cloudalpha.exceptions import (
+    AlreadyExistsFileSystemError,
+    InvalidPathFileSystemError,
+    IsADirectoryFileSystemError,
+    NotADirectoryFileSystemError,
+    NotFoundFileSystemError,
+    RevisionMismatchFileSystemError,
+)
+from cloudalpha.file_metadata import FileMetadata
+from cloudalpha.file_system import ANYTHING, NOTHING, Expected
+from cloudalpha.services.s3.bucket import Bucket
+from cloudalpha.services.s3.keys import Keys, is_marker_content, is_twin, to_component
+from cloudalpha.services.s3.metadata import KnownObjects, get_modified
+from cloudalpha.services.s3.objects import ObjectInfo
+
+MAX_REMEMBERED = 16_384
+
+
+class Places:
+    """The paths of one account. Safe for threads; its lock is held for moments, never over a request.
+
+    remember_seconds: how long folders, and the absence of folders, are remembered.
+    """
+
+    def __init__(self, bucket: Bucket, keys: Keys, known: KnownObjects, remember_seconds: float) -> None:
+        self._bucket = bucket
+        self._keys = keys
+        self._known = known
+        self._remember_seconds = remember_seconds
+        self._remembered: OrderedDict[str, tuple[bool, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # What is there
+
+    def find_file(self, path: str) -> ObjectInfo | None:
+        """The object of a file; None where there is none."""
+        if path == paths.ROOT or is_twin(path):
+            return None
+        info = self._bucket.head(self._keys.get_key(path), path)
+        is_empty_marker = info is not None and info.size == 0 and is_marker_content(path)
+        return None if is_empty_marker else info
+
+    def get_file(self, path: str) -> ObjectInfo:
+        """The object of a file. Raises NotFound-, IsADirectory-, NotADirectoryFileSystemError."""
+        info = self.find_file(path)
+        if info is None:
+            self.raise_no_file(path)
+        return info
+
+    def find_dir(self, path: str) -> FileMetadata | None:
+        """A folder, with the time that its marker keeps; None where there is none."""
+        key = self._keys.get_dir_key(path)
+        page = self._bucket.list_page(key, path, max_keys=1)
+        if not page.objects and path != paths.ROOT:
+            return None
+        self.remember(path, is_dir=True)
+        return FileMetadata(path, True, 0, self._get_dir_time(path, key, page.objects))
+
+    def has_dir(self, path: str, may_remember: bool = False) -> bool:
+        """Whether a folder is there. may_remember: it is enough that one was there some seconds ago."""
+        if path == paths.ROOT:
+            return True
+        remembered = self._recall(path) if may_remember else None
+        if remembered is not None:
+            return remembered
+        is_dir = bool(self._bucket.list_page(self._keys.get_dir_key(path), path, max_keys=1).objects)
+        self.remember(path, is_dir)
+        return is_dir
+
+    # Errors
+
+    def raise_no_file(self, path: str) -> NoReturn:
+        """Raise what reading a path that is no file calls for."""
+        if self.has_dir(path):
+            raise IsADirectoryFileSystemError(path)
+        self.raise_missing(path)
+
+    def raise_no_dir(self, path: str) -> NoReturn:
+        """Raise what listing a path that is no folder calls for."""
+        if self.find_file(path) is not None:
+            raise NotADirectoryFileSystemError(path)
+        self.raise_missing(path)
+
+    def raise_missing(self, path: str) -> NoReturn:
+        """Raise NotFound-, or NotADirectoryFileSystemError where a file stands on the way."""
+        above = paths.get_parent(path)
+        while above != paths.ROOT and not self.has_dir(above, may_remember=True):
+            if self.find_file(above) is not None:
+                raise NotADirectoryFileSystemError(path)
+            above = paths.get_parent(above)
+        raise NotFoundFileSystemError(path)
+
+    # Whether something may be put there
+
+    def check_parent(self, path: str) -> None:
+        """Raises NotFound-, NotADirectoryFileSystemError unless the folder that a path lies in is there."""
+        parent = paths.get_parent(path)
+        if not self.has_dir(parent, may_remember=True):
+            self.raise_missing(path)
+
+    def check_new_name(self, path: str) -> None:
+        """Raises InvalidPathFileSystemError for names that listings show, but that nothing new may have."""
+        name = paths.get_name(path)
+        self._keys.get_key(path)
+        if is_twin(path) or to_component(name) in ("", ".", ".."):
+            raise InvalidPathFileSystemError(path, "this name only stands for what is there already")
+
+    def check_target(self, path: str, expected: Expected = ANYTHING) -> None:
+        """Whether a file may be put at a path now: raises what `create_new_file` calls for.
+
+        `expected` is looked up by a request of its own; servers that enforce it need no such look before the commit.
+        """
+        if self.has_dir(path, may_remember=True):
+            raise IsADirectoryFileSystemError(path)
+        if expected is not ANYTHING:
+            info = self.find_file(path)
+            if expected is NOTHING and info is not None:
+                raise AlreadyExistsFileSystemError(path)
+            if isinstance(expected, str) and (info is None or info.etag != expected):
+                raise RevisionMismatchFileSystemError(path)
+
+    # Memory
+
+    def remember(self, path: str, is_dir: bool) -> None:
+        """A folder is at the path, or none is."""
+        with self._lock:
+            self._remembered[path] = (is_dir, time.monotonic() + self._remember_seconds)
+            self._remembered.move_to_end(path)
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+
+    def forget(self, path: str) -> None:
+        """Folders at and beneath the path are made or deleted."""
+        with self._lock:
+            for remembered in [other for other in self._remembered if paths.is_within(other, path)]:
+                del self._remembered[remembered]
+
+    def _recall(self, path: str) -> bool | None:
+        with self._lock:
+            is_dir, until = self._remembered.get(path, (None, 0.0))
+            return is_dir if time.monotonic() < until else None
+
+    def _get_dir_time(self, path: str, key: str, first: list[ObjectInfo]) -> datetime | None:
+        if not first or first[0].key != key:
+            return None
+        marker = self._bucket.head(key, path)
+        modified = get_modified(marker) if marker is not None else None
+        self._known.remember_dir(key, modified)
+        return modified
