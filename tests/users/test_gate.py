@@ -23,12 +23,6 @@ from tests.users.helpers import (
     make_user,
 )
 
-
-@pytest.fixture
-def under_test() -> GateUnderTest:
-    return GateUnderTest({"alice": make_user(), "bob": make_user(password_hash=None)})
-
-
 # Reload
 
 

@@ -26,11 +26,6 @@ from tests.users.helpers import (
 HOSTILE = ["", ".", "..", "a/../b", "alice\0", "alice\r\n", "\x1b[2J", "x" * 5000, "\udce9", "\ud800", "ä", "{0}", "%s"]
 
 
-@pytest.fixture
-def under_test() -> GateUnderTest:
-    return GateUnderTest({"alice": make_user(), "bob": make_user(password_hash=None)})
-
-
 # One factor
 
 
