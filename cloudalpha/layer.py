@@ -32,6 +32,9 @@ class LayerContext:
 class Layer(FileSystem):
     """A FileSystem that hands every call to `inner`.
 
+    `rename`, `copy` and `delete_tree` of a folder are handed on whole: the storage may be able to do them at once. A layer that has to look at each
+    path beneath overrides them too, by `FileSystem.delete_tree(self, path)` and the like where they are to be made of its own other methods.
+
     options_class: what the layer's section of the configuration takes. A layer that is named in the configuration is made as
     `TheLayer.from_options(inner, options, context)`.
     """
