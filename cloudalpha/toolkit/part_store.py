@@ -24,6 +24,7 @@ class PartStore(ABC):
 
     min_part_size: bytes of a part that is not the last one. max_part_size, max_parts, max_size: the limits of the service.
     max_copy_size: bytes that one `copy_part` best copies; more only where max_parts would not do otherwise.
+    copies_parts: whether `copy_part` works; without it everything that is kept is read and sent.
     resumed: parts that an upload under way holds already, in order (number, bytes, receipt): for `WriteOptions.resume`.
     """
 
@@ -32,6 +33,7 @@ class PartStore(ABC):
     max_parts: int = 10_000
     max_size: int = DEFAULT_MAX_SIZE
     max_copy_size: int = 512 << 20
+    copies_parts: bool = True
     resumed: Sequence[tuple[int, int, Receipt]] = ()
 
     @property

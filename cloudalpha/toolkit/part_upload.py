@@ -188,7 +188,8 @@ class PartedFile(NewFile):
         smallest = self._sizes.get_min_size(self._num_parts)
         gathered = self._body.size if self._body is not None else 0
         lacking = max(0, smallest - gathered) if gathered else 0
-        num_read = lacking if num_bytes - lacking >= smallest else num_bytes
+        is_copied = self._store.copies_parts and num_bytes - lacking >= smallest
+        num_read = lacking if is_copied else num_bytes
         self._append_kept(start, num_read)
         if num_read < num_bytes:
             self._flush()

@@ -7,7 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cloudalpha.exceptions import AccessFailedFileSystemError, FileSystemError, RevisionMismatchFileSystemError
+from cloudalpha.exceptions import (
+    AccessFailedFileSystemError,
+    FileSystemError,
+    NotFoundFileSystemError,
+    RevisionMismatchFileSystemError,
+)
 from cloudalpha.file_system import Expected, close_stream
 from cloudalpha.toolkit.retry import Retry
 
@@ -78,6 +83,8 @@ class FileVersion:
                 if position - counted_from >= PROGRESS_BYTES:
                     attempts.reset()
                     counted_from = position
+                if self.size is not None and isinstance(error, NotFoundFileSystemError):
+                    raise RevisionMismatchFileSystemError(self.path) from error
                 attempts.wait_after(error)
             finally:
                 if response is not None:
