@@ -63,6 +63,8 @@ HOMES = {
     "hypothesis": {"testing"},
     "argon2": {"users"},
     "bcrypt": {"users"},
+    "boto3": {"services/s3"},
+    "botocore": {"services/s3"},
 }
 """Libraries that only one room may know."""
 

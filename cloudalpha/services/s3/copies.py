@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor, wait
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from cloudalpha.exceptions import AccessFailedFileSystemError, UnsupportedOperationFileSystemError
 from cloudalpha.services.s3.bucket import Bucket
-from cloudalpha.services.s3.metadata import MTIME, KnownObjects, format_mtime, get_modified, make_file_metadata
+from cloudalpha.services.s3.content_hashes import ContentHashes
+from cloudalpha.services.s3.metadata import (
+    HASHES,
+    MTIME,
+    KnownObjects,
+    format_mtime,
+    get_modified,
+    make_file_metadata,
+)
 from cloudalpha.services.s3.objects import ObjectInfo
+from cloudalpha.services.s3.uploads import UploadJournal
 
 MAX_SINGLE_COPY = 5 * 1024**3
 """What CopyObject takes."""
@@ -18,18 +27,10 @@ MAX_SINGLE_COPY = 5 * 1024**3
 PART_SIZE = 512 * 1024**2
 
 
-class UploadNotes(Protocol):
-    """Where uploads in parts are noted before their first part, so that what a crash leaves is found."""
-
-    def add(self, key: str, upload_id: str) -> None: ...
-
-    def remove(self, upload_id: str) -> None: ...
-
-
 class Copier:
     """Copies single objects. Safe for threads.
 
-    executor: runs the parts of large copies, and nothing that waits for others. notes: of those uploads.
+    executor: runs the parts of large copies, and nothing that waits for others. journal: of those uploads. hashes: go along with the content.
     max_single_copy, part_size: bytes that go in one request.
     """
 
@@ -38,14 +39,16 @@ class Copier:
         bucket: Bucket,
         known: KnownObjects,
         executor: Executor,
-        notes: UploadNotes,
+        journal: UploadJournal,
+        hashes: ContentHashes,
         max_single_copy: int = MAX_SINGLE_COPY,
         part_size: int = PART_SIZE,
     ) -> None:
         self._bucket = bucket
         self._known = known
         self._executor = executor
-        self._notes = notes
+        self._journal = journal
+        self._hashes = hashes
         self._max_single_copy = max_single_copy
         self._part_size = part_size
 
@@ -55,7 +58,7 @@ class Copier:
         modified: the time of the copy; without it the source's, which for one that keeps none is that of its upload.
         Raises RevisionMismatchFileSystemError when the source has changed.
         """
-        metadata = self._make_metadata(source, modified)
+        metadata = self._make_metadata(source, path, modified)
         if source.size <= self._max_single_copy:
             etag = self._bucket.copy(source, key, path, metadata)
         else:
@@ -70,13 +73,19 @@ class Copier:
             self._known.remember(key, copied, make_file_metadata(path, copied))
         return copied
 
-    def _make_metadata(self, source: ObjectInfo, modified: datetime | None) -> dict[str, str] | None:
-        """The metadata of the copy; None where that of the source will do."""
-        kept = source.metadata or {}
-        if not self._bucket.card.metadata or (modified is None and MTIME in kept):
+    def _make_metadata(self, source: ObjectInfo, path: str, modified: datetime | None) -> dict[str, str] | None:
+        """The metadata of the copy; None where that of the source will do.
+
+        Hashes that are known by the ETag of an upload in parts go into it, because the copy has another ETag.
+        """
+        if not self._bucket.card.metadata:
             return None
-        moment = modified or source.last_modified
-        return kept | {MTIME: format_mtime(moment)} if moment is not None else None
+        kept = source.metadata or {}
+        metadata = kept | {HASHES[name]: value for name, value in self._hashes.find(source, path).items()}
+        moment = modified or (source.last_modified if MTIME not in kept else None)
+        if moment is not None:
+            metadata[MTIME] = format_mtime(moment)
+        return metadata if metadata != kept else None
 
     def _verify(self, copied: ObjectInfo, path: str) -> ObjectInfo:
         """What is there, where its ETag does not tell that it is the same: at least as long, and what was copied last."""
@@ -91,15 +100,15 @@ class Copier:
         kept = source.metadata if metadata is None else metadata
         settings = self._bucket.get_copied_settings(source)
         upload_id = self._bucket.create_upload(key, path, kept or {}, source.headers, settings)
-        self._notes.add(key, upload_id)
+        self._journal.add(upload_id, key, path)
         try:
             parts = self._send_parts(source, key, path, upload_id)
             etag = self._bucket.complete_upload(key, path, upload_id, parts)
         except BaseException:
             self._bucket.abort_upload(key, path, upload_id)
-            self._notes.remove(upload_id)
+            self._journal.remove(upload_id, path)
             raise
-        self._notes.remove(upload_id)
+        self._journal.remove(upload_id, path)
         if source.num_tags and source.key != key:
             self._bucket.put_tags(key, path, self._bucket.get_tags(source.key, path))
         return etag

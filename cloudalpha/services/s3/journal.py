@@ -1,7 +1,8 @@
 """The journal of renamed folders, in the DataStore: what a crash leaves half done is found, and finished.
 
-Owner `account:NAME`, key `rename:ID`, value `{"source": KEYS, "target": KEYS, "phase": "copy" | "delete" | "undo", "owner": PROCESS}`; KEYS is what the keys
-of a folder begin with. A record is written before the first copy, and removed after the last deletion.
+Owner `account:NAME`, key `rename:ID`, value `{"source": KEYS, "target": KEYS, "phase": "copy" | "delete" | "undo", "owner": PROCESS, "storage":
+URL}`; KEYS is what the keys of a folder begin with, URL endpoint and bucket, so that an account that is pointed elsewhere does nothing there. A
+record is written before the first copy, and removed after the last deletion.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ class RenameRecord:
 
 
 class Journal:
-    """The renames of one account."""
+    """The renames of one account. storage: endpoint and bucket. Every method raises DataStoreError."""
 
-    def __init__(self, data_store: DataStore, account: str) -> None:
+    def __init__(self, data_store: DataStore, account: str, storage: str) -> None:
         self._data_store = data_store
         self._owner = f"account:{account}"
+        self._storage = storage
 
     def begin(self, source: str, target: str) -> RenameRecord:
         """Note a rename before anything is copied."""
@@ -60,13 +62,14 @@ class Journal:
         left = []
         for key, value in self._data_store.items(self._owner):
             if key.startswith(_PREFIX) and isinstance(value, dict):
+                storage = value.pop("storage")
                 record = RenameRecord(key.removeprefix(_PREFIX), **value)
-                if not is_alive(record.owner):
+                if storage == self._storage and not is_alive(record.owner):
                     left.append(record)
         return left
 
     def _write(self, record: RenameRecord) -> RenameRecord:
-        value = dataclasses.asdict(record)
+        value = dataclasses.asdict(record) | {"storage": self._storage}
         del value["record_id"]
         self._data_store.set_value(self._owner, _PREFIX + record.record_id, value)
         return record

@@ -22,8 +22,6 @@ from cloudalpha.services.s3.objects import ObjectInfo, Page
 
 logger = logging.getLogger("cloudalpha.services.s3")
 
-Head = Callable[[str, str], ObjectInfo | None]
-
 
 class Listing:
     """One listing of one folder.
@@ -60,7 +58,7 @@ class Listing:
             )  # fmt: skip
 
     def _make_entries(self, page: Page) -> Iterator[FileMetadata]:
-        asked = self._ask_for(page.objects) if self._heads is not None else {}
+        asked = self._ask_for(page.objects, self._heads) if self._heads is not None else {}
         objects = ((info.key, info) for info in page.objects)
         prefixes = ((prefix, None) for prefix in page.prefixes)
         for key, info in merge(objects, prefixes, key=lambda item: item[0]):
@@ -104,13 +102,11 @@ class Listing:
         self._num_left_out += name is None
         return name
 
-    def _ask_for(self, infos: list[ObjectInfo]) -> dict[str, FileMetadata]:
+    def _ask_for(self, infos: list[ObjectInfo], heads: Executor) -> dict[str, FileMetadata]:
         """What HEAD tells of the files of a page that are not known, asked in parallel."""
-        assert self._heads is not None
         unknown = [info.key for info in infos if info.key != self._dir_key and self._known.find(info) is None]
-        heads = self._heads.map(lambda key: self._bucket.head(key, self._path), unknown)
         asked = {}
-        for info in heads:
+        for info in heads.map(lambda key: self._bucket.head(key, self._path), unknown):
             if info is not None:
                 metadata = make_file_metadata(self._path, info)
                 self._known.remember(info.key, info, metadata)

@@ -1,9 +1,9 @@
 """Places: what stands at a path, and whether something may be put there.
 
-Folders are not objects: a folder is there when some key begins with its own (`a/`), the marker's among them. To look for the folder of every new file would
-cost a request each, so folders that were seen, and names that were seen to be free of folders, are remembered for some seconds. What this process itself
-changes is forgotten at once; what others change meanwhile can only have the effect that a file is stored in a folder that is then there by virtue of it,
-or beside a folder of its name, which listings show as such.
+Folders are not objects: a folder is there when some key begins with its own (`a/`), the marker's among them. To look for the folder of every new
+file would cost a request each, so folders that were seen, and names that were seen to be free of folders, are remembered for some seconds. What
+this process itself changes is forgotten at once; what others change meanwhile can only have the effect that a file is stored in a folder that is
+then there by virtue of it, or beside a folder of its name, which listings show as such.
 """
 
 from __future__ import annotations

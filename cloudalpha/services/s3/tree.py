@@ -1,8 +1,8 @@
 """Folders as a whole: copied, renamed and deleted on the storage's side, many objects at once.
 
-S3 has no rename. A folder is renamed by copying each object, and then deleting each one whose copy is there, seen in listings of both sides; never one without.
-An object that changed after it was copied is copied again before it goes. Each step can be repeated, so whatever interrupts it, `Renamer.finish` goes on from
-the journal's record: it copies what is not copied, and deletes what is.
+S3 has no rename. A folder is renamed by copying each object, and then deleting each one whose copy is there, seen in listings of both sides; never
+one without. An object that changed after it was copied is copied again before it goes. Each step can be repeated, so whatever interrupts it,
+`Renamer.finish` goes on from the journal's record: it copies what is not copied, and deletes what is.
 """
 
 from __future__ import annotations
