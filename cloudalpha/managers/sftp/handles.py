@@ -18,11 +18,15 @@ Job = Callable[[int], bytes]
 
 
 class Request(NamedTuple):
-    """A request that waits for a thread. num_bytes: what it, or its reply, takes of memory."""
+    """A request that waits for a thread.
+
+    num_bytes: what it, or its reply, takes of memory. then: what is done in a thread once the reply is on its way, if nothing waits in the lane.
+    """
 
     id: int
     job: Job
     num_bytes: int
+    then: Callable[[], None] | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -6,10 +6,10 @@ draft-ietf-secsh-filexfer-02, section 5 (attributes) and 7 (SSH_FXP_NAME, whose 
 from __future__ import annotations
 
 import struct
+import threading
 import time
 from collections.abc import Iterator
 
-from cloudalpha import paths
 from cloudalpha.file_metadata import FileMetadata
 from cloudalpha.file_system import close_stream
 from cloudalpha.managers.sftp.packets import AttrFlag, Kind, make_packet, string
@@ -61,7 +61,7 @@ def _format_time(seconds: int, recent: int) -> str:
 
 
 class Listing:
-    """One folder being read: an iterator of FileMetadata that becomes READDIR replies, one batch in memory.
+    """One folder being read: what `FileSystemView.list_dir` tells becomes READDIR replies, one batch in memory and one ahead of the client.
 
     owner: the name that long names show.
     """
@@ -73,34 +73,63 @@ class Listing:
         self._dir_start = f"drwxr-xr-x    1 {owner:8} {owner:8} ".encode("ascii")
         self._recent = int(time.time()) - _HALF_A_YEAR
         self._minutes: dict[int, bytes] = {}
+        self._next: bytes | None = None
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+        self._is_closed = False
 
     def read_batch(self, request_id: int) -> bytes | None:
         """The next reply, with at least one name; None at the end. Blocks."""
+        if self._error is not None:
+            raise self._error
+        batch, self._next = self._next, None
+        if batch is None:
+            batch = self._locked_batch()
+        return make_packet(Kind.NAME, request_id, batch) if batch else None
+
+    def read_ahead(self) -> None:
+        """Make the next batch while the client takes the last one; an error is raised to whoever asks for it. Blocks."""
+        try:
+            self._next = self._locked_batch()
+        except Exception as error:  # noqa: BLE001 - raised again by read_batch
+            self._error = error
+
+    def _locked_batch(self) -> bytes:
+        with self._lock:
+            batch = b"" if self._is_closed else self._make_batch()
+        if self._is_closed:
+            self._clean_up()
+        return batch
+
+    def _make_batch(self) -> bytes:
+        """The number of names and the names; empty at the end."""
         parts: list[bytes] = []
         num_names = num_bytes = 0
         deadline = time.monotonic() + _MAX_BATCH_SECONDS
         for metadata in self._entries:
             entry = self._encode(metadata)
-            if entry is None:
-                continue
             parts.append(entry)
             num_names += 1
             num_bytes += len(entry)
             if num_bytes >= _MAX_BATCH_BYTES or (not num_names % 16 and time.monotonic() >= deadline):
                 break
-        if not num_names:
-            return None
-        return make_packet(Kind.NAME, request_id, num_names.to_bytes(4, "big") + b"".join(parts))
+        return num_names.to_bytes(4, "big") + b"".join(parts) if num_names else b""
 
     def close(self) -> None:
-        """Release what the storage holds for the listing."""
-        close_stream(self._entries)
+        """Release what the storage holds for the listing. Does not wait for a batch that is being made: whoever makes it does it then."""
+        self._is_closed = True
+        self._clean_up()
 
-    def _encode(self, metadata: FileMetadata) -> bytes | None:
+    def _clean_up(self) -> None:
+        if self._lock.acquire(blocking=False):
+            try:
+                close_stream(self._entries)
+            finally:
+                self._lock.release()
+
+    def _encode(self, metadata: FileMetadata) -> bytes:
         path, is_dir, size, modified, _, _, _, _, _ = metadata
         name = path.rpartition("/")[2]
-        if not name.isprintable() and not paths.is_valid_name(name):
-            return None  # no client could ask for it
         encoded = name.encode("utf-8", "surrogateescape")
         if modified is None:
             date, attrs = b"           -", encode_attrs(metadata)

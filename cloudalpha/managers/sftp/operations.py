@@ -32,11 +32,12 @@ MAX_OFFSET = 2**63 - 1
 
 
 class Work(NamedTuple):
-    """What a request asks for. lane: None for what may happen at any time. num_bytes: see Request."""
+    """What a request asks for. lane: None for what may happen at any time. num_bytes, then: see Request."""
 
     lane: Lane | None
     job: Job
     num_bytes: int = 0
+    then: Callable[[], None] | None = None
 
 
 Method = Callable[[Reader], "Work | Job"]
@@ -298,7 +299,7 @@ class Operations:
         def job(request_id: int) -> bytes:
             return handle.listing.read_batch(request_id) or make_status(request_id, Status.EOF)
 
-        return Work(handle.lane, job)
+        return Work(handle.lane, job, then=handle.listing.read_ahead)
 
 
 def check_readable(handle: FileHandle) -> None:

@@ -258,7 +258,7 @@ class SFTPSession:
         if not isinstance(work, Work):
             self._reply(work(request_id))
             return
-        request = Request(request_id, work.job, work.num_bytes)
+        request = Request(request_id, work.job, work.num_bytes, work.then)
         if work.lane is None:
             self._count(request, 1)
             self._share.run(lambda: self._run([request], None))
@@ -324,6 +324,18 @@ class SFTPSession:
         else:
             self._schedule_flush()
             self._regulate_reading()
+        if lane is not None and requests and (then := requests[-1].then) is not None:
+            self._loop.call_soon(self._run_then, lane, then)  # behind the flush: the reply goes first
+
+    def _run_then(self, lane: Lane, then: Callable[[], None]) -> None:
+        if not lane.is_busy and not self._is_over:
+            lane.is_running = True
+            self._share.run(lambda: self._finish_then(lane, then))
+
+    def _finish_then(self, lane: Lane, then: Callable[[], None]) -> None:
+        if not self._is_over:
+            then()
+        self._tell(functools.partial(self._take_replies, [], [], lane))
 
     def _count(self, request: Request, sign: int) -> None:
         self._num_waiting += sign

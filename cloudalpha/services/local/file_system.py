@@ -74,7 +74,7 @@ class LocalFileSystem(FileSystem):
     def list_dir(self, path: str) -> Iterator[FileMetadata]:
         _refuse_hidden(path, NotFoundFileSystemError)
         prefix = path if path == paths.ROOT else path + "/"
-        make = self._make_metadata
+        make, make_of_file = self._make_metadata, self._make_file_metadata
         leftovers: list[str] = []
         with translated(path):
             fd = self._tree.root.open(path, _FOLDER)
@@ -88,6 +88,9 @@ class LocalFileSystem(FileSystem):
                         try:
                             status = entry.stat(follow_symlinks=False)
                         except FileNotFoundError:  # deleted since the page was read
+                            continue
+                        if stat.S_ISREG(status.st_mode):
+                            yield make_of_file(prefix + name, status.st_size, status)
                             continue
                         if stat.S_ISLNK(status.st_mode):
                             status = self._follow(prefix + name, status)
@@ -200,14 +203,14 @@ class LocalFileSystem(FileSystem):
             return self._tree.open_file(path)
 
     def _make_metadata(self, path: str, status: os.stat_result) -> FileMetadata:
-        kind = stat.S_IFMT(status.st_mode)
-        modified = utc(status.st_mtime)
-        if kind == stat.S_IFDIR:
-            return FileMetadata(path, True, 0, modified)
-        size = status.st_size if kind == stat.S_IFREG else 0
-        revision = self._tree.revisions.get(status)
+        if stat.S_ISDIR(status.st_mode):
+            return FileMetadata(path, True, 0, utc(status.st_mtime))
+        return self._make_file_metadata(path, status.st_size if stat.S_ISREG(status.st_mode) else 0, status)
+
+    def _make_file_metadata(self, path: str, size: int, status: os.stat_result) -> FileMetadata:
         # Listings make one for each entry: past the Python function that a named tuple's own constructor is.
-        return tuple.__new__(FileMetadata, (path, False, size, modified, None, None, revision, None, None))
+        revision = self._tree.revisions.get(status)
+        return tuple.__new__(FileMetadata, (path, False, size, utc(status.st_mtime), None, None, revision, None, None))
 
     def _follow(self, path: str, link_status: os.stat_result) -> os.stat_result:
         """The status of what a link in a listing leads to, as `get_metadata` tells it."""
