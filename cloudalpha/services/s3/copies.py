@@ -9,7 +9,6 @@ from typing import Any
 
 from cloudalpha.exceptions import AccessFailedFileSystemError, UnsupportedOperationFileSystemError
 from cloudalpha.services.s3.bucket import Bucket
-from cloudalpha.services.s3.content_hashes import ContentHashes
 from cloudalpha.services.s3.metadata import (
     HASHES,
     MTIME,
@@ -19,7 +18,7 @@ from cloudalpha.services.s3.metadata import (
     make_file_metadata,
 )
 from cloudalpha.services.s3.objects import ObjectInfo
-from cloudalpha.services.s3.uploads import UploadJournal
+from cloudalpha.services.s3.uploads import Uploads
 
 MAX_SINGLE_COPY = 5 * 1024**3
 """What CopyObject takes."""
@@ -30,7 +29,7 @@ PART_SIZE = 512 * 1024**2
 class Copier:
     """Copies single objects. Safe for threads.
 
-    executor: runs the parts of large copies, and nothing that waits for others. journal: of those uploads. hashes: go along with the content.
+    executor: runs the parts of large copies, and nothing that waits for others. uploads: where those parts are noted.
     max_single_copy, part_size: bytes that go in one request.
     """
 
@@ -39,16 +38,14 @@ class Copier:
         bucket: Bucket,
         known: KnownObjects,
         executor: Executor,
-        journal: UploadJournal,
-        hashes: ContentHashes,
+        uploads: Uploads,
         max_single_copy: int = MAX_SINGLE_COPY,
         part_size: int = PART_SIZE,
     ) -> None:
         self._bucket = bucket
         self._known = known
         self._executor = executor
-        self._journal = journal
-        self._hashes = hashes
+        self._uploads = uploads
         self._max_single_copy = max_single_copy
         self._part_size = part_size
 
@@ -81,7 +78,7 @@ class Copier:
         if not self._bucket.card.metadata:
             return None
         kept = source.metadata or {}
-        metadata = kept | {HASHES[name]: value for name, value in self._hashes.find(source, path).items()}
+        metadata = kept | {HASHES[name]: value for name, value in self._uploads.find_hashes(source, path).items()}
         moment = modified or (source.last_modified if MTIME not in kept else None)
         if moment is not None:
             metadata[MTIME] = format_mtime(moment)
@@ -100,15 +97,15 @@ class Copier:
         kept = source.metadata if metadata is None else metadata
         settings = self._bucket.get_copied_settings(source)
         upload_id = self._bucket.create_upload(key, path, kept or {}, source.headers, settings)
-        self._journal.add(upload_id, key, path)
+        self._uploads.add(key, upload_id, path)
         try:
             parts = self._send_parts(source, key, path, upload_id)
             etag = self._bucket.complete_upload(key, path, upload_id, parts)
         except BaseException:
             self._bucket.abort_upload(key, path, upload_id)
-            self._journal.remove(upload_id, path)
+            self._uploads.remove(upload_id, path)
             raise
-        self._journal.remove(upload_id, path)
+        self._uploads.remove(upload_id, path)
         if source.num_tags and source.key != key:
             self._bucket.put_tags(key, path, self._bucket.get_tags(source.key, path))
         return etag

@@ -21,20 +21,19 @@ from cloudalpha.file_metadata import FileMetadata
 from cloudalpha.file_system import ANYTHING, Expected, FileSystem, NewFile, WriteOptions
 from cloudalpha.services.s3.card import Card
 from cloudalpha.services.s3.claims import Claims
-from cloudalpha.services.s3.content_hashes import ContentHashes
 from cloudalpha.services.s3.context import Context
 from cloudalpha.services.s3.copies import Copier
 from cloudalpha.services.s3.download import S3RangeSource
 from cloudalpha.services.s3.journal import Journal
 from cloudalpha.services.s3.keys import is_marker_content, is_twin
+from cloudalpha.services.s3.leftovers import Leftovers
 from cloudalpha.services.s3.listing import Listing
 from cloudalpha.services.s3.metadata import DIRECTORY_TYPE, MTIME, format_mtime, make_file_metadata
 from cloudalpha.services.s3.objects import ObjectInfo
-from cloudalpha.services.s3.rename_sweep import RenameSweep
 from cloudalpha.services.s3.settings import S3Options, S3Settings
 from cloudalpha.services.s3.tree import Renamer, Trees
 from cloudalpha.services.s3.upload import S3PartStore
-from cloudalpha.services.s3.uploads import UploadJournal, UploadSweep
+from cloudalpha.services.s3.uploads import Uploads
 from cloudalpha.toolkit.parallel_reader import ParallelReader
 from cloudalpha.toolkit.part_upload import PartedFile
 
@@ -51,17 +50,14 @@ class S3FileSystem(FileSystem):
         self._settings = context.settings
         self._listing_times = options.listing_times
         self._claims = Claims()
-        storage = f"{options.endpoint_url or ''}/{options.bucket}"
-        self._uploads = UploadJournal(context.data_store, context.account, storage)
-        self._hashes = ContentHashes(context.bucket, context.data_store, context.account, context.executor)
-        copier = Copier(context.bucket, context.known, context.executor, self._uploads, self._hashes)
-        self._copier = copier
-        self._trees = Trees(context.bucket, copier, context.settings.tree_parallel)
-        journal = Journal(context.data_store, context.account, storage)
+        self._uploads = Uploads(context, options.endpoint_url)
+        self._copier = Copier(context.bucket, context.known, context.executor, self._uploads)
+        self._trees = Trees(context.bucket, self._copier, context.settings.tree_parallel)
+        journal = Journal(context.data_store, context.account, f"{options.endpoint_url or ''} {options.bucket}")
         self._renamer = Renamer(self._trees, journal)
         self._heads = ThreadPoolExecutor(context.settings.tree_parallel, thread_name_prefix="s3 times")
         self.capabilities = _make_capabilities(context.bucket.card, context.settings)
-        self._sweeps = (RenameSweep(self._renamer, journal), UploadSweep(context.bucket, self._uploads))
+        self._leftovers = Leftovers(self._renamer, journal, self._uploads)
 
     def get_metadata(self, path: str) -> FileMetadata:
         info = self._places.find_file(path)
@@ -82,7 +78,7 @@ class S3FileSystem(FileSystem):
     ) -> Iterator[bytes]:
         if path == paths.ROOT or is_twin(path):
             self._places.raise_no_file(path)
-        source = S3RangeSource(self._bucket, self._keys.get_key(path), path, self._places.raise_no_file)
+        source = S3RangeSource(self._context, path)
         return ParallelReader(
             path, source, start_byte, num_bytes, expected,
             executor=self._context.executor,
@@ -99,11 +95,7 @@ class S3FileSystem(FileSystem):
         self._places.check_parent(path)
         self._places.check_target(path, options.expected)
         self._places.check_new_name(path)
-        key = self._keys.get_key(path)
-        store = S3PartStore(
-            self._bucket, self._places, key, path, options, self._uploads, self._hashes,
-            lambda info, metadata: self._known.remember(key, info, metadata),
-        )  # fmt: skip
+        store = S3PartStore(self._context, self._uploads, path, options)
         return PartedFile(
             path, store, options,
             executor=self._context.executor,
@@ -189,8 +181,7 @@ class S3FileSystem(FileSystem):
 
     def close(self) -> None:
         self._trees.stop()
-        for sweep in self._sweeps:
-            sweep.stop()
+        self._leftovers.stop()
         self._bucket.close()
         self._heads.shutdown()
         self._context.executor.shutdown()
@@ -198,7 +189,7 @@ class S3FileSystem(FileSystem):
     # Inside
 
     def _make_metadata(self, path: str, info: ObjectInfo) -> FileMetadata:
-        metadata = make_file_metadata(path, info, self._hashes.find(info, path))
+        metadata = make_file_metadata(path, info, self._uploads.find_hashes(info, path))
         self._known.remember(info.key, info, metadata)
         return metadata
 

@@ -7,6 +7,7 @@ it is asked for once.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -48,7 +49,9 @@ def probe_anew(bucket: Bucket, options: S3Options, data_store: DataStore, accoun
     if card.is_writable:  # otherwise it is tried again: rights may be given later
         value = {"fingerprint": _make_fingerprint(options), "card": card.to_json()}
         data_store.set_value(f"account:{account}", KEY, value)
-    log_event(logger, "probed", account=account, **card.describe())
+    log_event(
+        logger, "probed", account=account, card=" ".join(f"{name}={value}" for name, value in card.describe().items())
+    )
     return card
 
 
@@ -264,6 +267,8 @@ class _Probe:
 
     def _clean_up(self) -> None:
         for key, upload_id in self._uploads:
-            self._try(lambda key=key, upload_id=upload_id: self._bucket.abort_upload(key, "/", upload_id) is None)  # type: ignore[misc]
+            with contextlib.suppress(FileSystemError):
+                self._bucket.abort_upload(key, "/", upload_id)
         for key in sorted(self._keys):
-            self._try(lambda key=key: self._bucket.delete(key, "/") is None)  # type: ignore[misc]
+            with contextlib.suppress(FileSystemError):
+                self._bucket.delete(key, "/")

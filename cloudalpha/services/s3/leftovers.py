@@ -1,4 +1,4 @@
-"""RenameSweep: renames of folders that a crash has interrupted are finished in the background when the account connects."""
+"""Leftovers: what a crash has left half done is finished in the background when the account connects: renamed folders, uploads in parts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from cloudalpha.exceptions import CloudAlphaError
 from cloudalpha.logs import log_event
 from cloudalpha.services.s3.journal import Journal, RenameRecord
 from cloudalpha.services.s3.tree import Renamer
+from cloudalpha.services.s3.uploads import Uploads
 
 logger = logging.getLogger("cloudalpha.services.s3")
 
 
-class RenameSweep:
-    """One pass over the journal, in a thread of its own. Nothing of a live process is touched."""
+class Leftovers:
+    """One pass over the journals, in a thread of its own. Nothing of a live process is touched."""
 
-    def __init__(self, renamer: Renamer, journal: Journal) -> None:
+    def __init__(self, renamer: Renamer, journal: Journal, uploads: Uploads) -> None:
         self._renamer = renamer
         self._journal = journal
+        self._uploads = uploads
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="s3 rename sweep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="s3 leftovers", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
@@ -39,8 +41,9 @@ class RenameSweep:
                 if self._stopped.is_set():
                     return
                 self._finish(self._journal.take_over(record))
+            self._uploads.abort_leftovers(self._stopped)
         except CloudAlphaError as error:
-            log_event(logger, "rename_not_finished", logging.WARNING, error=str(error))
+            log_event(logger, "leftovers_not_finished", logging.WARNING, error=str(error))
 
     def _finish(self, record: RenameRecord) -> None:
         log_event(logger, "rename_resumed", source=record.source, target=record.target, phase=record.phase)
