@@ -18,6 +18,7 @@ from cloudalpha.logs import log_event
 from cloudalpha.manager import Session, Visit
 from cloudalpha.managers.ftp.engine import AsyncChat, SessionLoop
 from cloudalpha.managers.ftp.errors import Refusal, get_reply, logger
+from cloudalpha.managers.ftp.keep_alive import KeepAlive
 from cloudalpha.managers.ftp.listing import FACTS
 from cloudalpha.managers.ftp.transfer_channel import TransferChannel
 
@@ -258,7 +259,8 @@ class Channel(TransferChannel):
 
     def keeping_alive(self, code: str) -> AbstractContextManager[None]:
         """While the `with` block waits for the storage, send lines of the reply that the client will get; code: that of success."""
-        return self.server.keep_alive.watching(lambda text: self._send_ahead(code, text))
+        keep_alive: KeepAlive = self.server.keep_alive
+        return keep_alive.watching(lambda text: self._send_ahead(code, text))
 
     def _send_ahead(self, code: str, text: str) -> None:
         """Send a line that is not a reply's last. Called by another thread while this session's own one waits for the storage.
