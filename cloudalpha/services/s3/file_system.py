@@ -76,7 +76,7 @@ class S3FileSystem(FileSystem):
     def read(
         self, path: str, start_byte: int = 0, num_bytes: int | None = None, expected: Expected = ANYTHING
     ) -> Iterator[bytes]:
-        if path == paths.ROOT or is_twin(path):
+        if path == paths.ROOT or is_twin(path) or not self._keys.get_key(path):
             self._places.raise_no_file(path)
         source = S3RangeSource(self._context, path)
         return ParallelReader(

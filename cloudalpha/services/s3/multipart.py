@@ -122,7 +122,8 @@ class Multipart(Requests):
         markers: dict[str, str] = {}
         while True:
             answer = self._repeat(
-                "/", partial(self._client.list_multipart_uploads, Bucket=self.name, Prefix=prefix, **markers)
+                "/",
+                partial(self._client.list_multipart_uploads, Bucket=self.name, Prefix=prefix, **markers, **self._payer),
             )
             for entry in answer.get("Uploads", []):
                 yield Upload(entry["Key"], entry["UploadId"], entry.get("Initiated"))
@@ -142,7 +143,6 @@ class Multipart(Requests):
                     Key=key,
                     UploadId=upload_id,
                     **marker,
-                    **self._customer_key,
                     **self._payer,
                 ),
             )

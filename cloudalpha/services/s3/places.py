@@ -51,9 +51,10 @@ class Places:
 
     def find_file(self, path: str) -> ObjectInfo | None:
         """The object of a file; None where there is none."""
-        if path == paths.ROOT or is_twin(path):
+        key = self._keys.get_key(path)
+        if path == paths.ROOT or is_twin(path) or not key:
             return None
-        info = self._bucket.head(self._keys.get_key(path), path)
+        info = self._bucket.head(key, path)
         is_empty_marker = info is not None and info.size == 0 and is_marker_content(path)
         return None if is_empty_marker else info
 

@@ -34,7 +34,7 @@ _CONTENT = b"cloudalpha"
 
 def get_card(bucket: Bucket, options: S3Options, data_store: DataStore, account: str) -> Card:
     """What the server can do, as it was probed once; probed now where that was never done for this bucket."""
-    owner, fingerprint = f"account:{account}", _make_fingerprint(options)
+    owner, fingerprint = f"account:{account}", make_fingerprint(options)
     kept = data_store.get_value(owner, KEY)
     if isinstance(kept, dict) and kept.get("fingerprint") == fingerprint:
         card = Card.from_json(kept.get("card"))
@@ -47,7 +47,7 @@ def probe_anew(bucket: Bucket, options: S3Options, data_store: DataStore, accoun
     """Probe and keep the result. is_thorough: also try what moves some megabytes."""
     card = _Probe(bucket, options.prefix + PROBE_FOLDER + secrets.token_hex(8) + "/").run(is_thorough)
     if card.is_writable:  # otherwise it is tried again: rights may be given later
-        value = {"fingerprint": _make_fingerprint(options), "card": card.to_json()}
+        value = {"fingerprint": make_fingerprint(options), "card": card.to_json()}
         data_store.set_value(f"account:{account}", KEY, value)
     log_event(
         logger, "probed", account=account, card=" ".join(f"{name}={value}" for name, value in card.describe().items())
@@ -55,7 +55,7 @@ def probe_anew(bucket: Bucket, options: S3Options, data_store: DataStore, accoun
     return card
 
 
-def _make_fingerprint(options: S3Options) -> str:
+def make_fingerprint(options: S3Options) -> str:
     """What a card is true of: the server, the bucket and the credentials."""
     parts = (
         options.endpoint_url, options.region, options.bucket, options.prefix, options.access_key_id, options.profile, options.role_arn,

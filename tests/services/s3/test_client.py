@@ -46,7 +46,13 @@ def get_kind(request: AWSPreparedRequest) -> str:
     if request.method == "PUT" and "x-amz-copy-source" in request.headers:
         return "PUT part copy" if "partNumber" in query else "PUT copy"
     if request.method == "POST":
-        return "POST uploads" if query.startswith("uploads") else "POST delete" if query.startswith("delete") else "POST complete"
+        return (
+            "POST uploads"
+            if query.startswith("uploads")
+            else "POST delete"
+            if query.startswith("delete")
+            else "POST complete"
+        )
     return "GET list" if "list-type" in query else ""
 
 
@@ -123,7 +129,7 @@ def test_encryption_and_storage_class(name: str) -> None:
     assert get_header(request, "x-amz-storage-class") == "STANDARD_IA"
 
 
-@pytest.mark.parametrize("name", ["head", "get", "put", "copy", "create_upload", "put_part", "copy_part", "complete", "list_parts"])
+@pytest.mark.parametrize("name", ["head", "get", "put", "copy", "create_upload", "put_part", "copy_part", "complete"])
 def test_customer_key(name: str) -> None:
     key = bytes(range(32))
     with recorded(customer_key=base64.b64encode(key).decode()) as (bucket, sent):
@@ -132,7 +138,7 @@ def test_customer_key(name: str) -> None:
     wanted = {
         "algorithm": "AES256",
         "key": base64.b64encode(key).decode(),
-        "key-md5": base64.b64encode(hashlib.md5(key).digest()).decode(),
+        "key-md5": base64.b64encode(hashlib.md5(key, usedforsecurity=False).digest()).decode(),
     }
     prefixes = ["x-amz-server-side-encryption-customer-"]
     if name.startswith("copy"):
