@@ -259,6 +259,8 @@ class TestInterceptingLayer:
         files.delete("/a")
         files.make_dir("/c")
         files.delete_dir("/c")
+        files.make_dir("/c")
+        files.delete_tree("/c")
         with pytest.raises(NotFoundFileSystemError):
             files.get_metadata("/c")
         files.close()
