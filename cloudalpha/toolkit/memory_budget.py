@@ -28,6 +28,7 @@ class MemoryBudget:
         self._used_bytes = 0
         self._num_shares = 0
         self._waiting: list[_Wait] = []
+        self._is_stuck = False
         self._changed = threading.Condition()
 
     @property
@@ -39,6 +40,11 @@ class MemoryBudget:
     def num_shares(self) -> int:
         """How many shares are open."""
         return self._num_shares
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nobody has given anything back since somebody waited in vain: another who waits now would hardly fare better."""
+        return self._is_stuck
 
     def open_share(self) -> Share:
         """A share that holds nothing yet; to be closed."""
@@ -59,6 +65,7 @@ class MemoryBudget:
     def _give_back(self, share: Share, num_bytes: int) -> None:
         self._used_bytes -= num_bytes
         share.held_bytes -= num_bytes
+        self._is_stuck = self._is_stuck and not num_bytes
         self._serve()
 
     def _serve(self) -> None:
@@ -132,6 +139,7 @@ class Share:
                 budget._serve()
                 while not wait.is_served and (remaining := deadline - time.monotonic()) > 0:
                     budget._changed.wait(remaining)
+            budget._is_stuck = budget._is_stuck or (timeout > 0 and not wait.is_served)
             return wait.is_served
 
     def give_back(self, num_bytes: int) -> None:

@@ -114,6 +114,7 @@ class ParallelReader(Iterator[bytes]):
                 if chunk is not None:
                     return chunk
                 self._straight = None
+                self._plan()
             elif self._ahead:
                 chunk = self._take_from(self._ahead[0])
                 if chunk is not None:

@@ -14,10 +14,7 @@ FIRST_BYTES = 128 << 10
 """What a part begins with; it takes its whole size as soon as that is full. Most files are small."""
 
 PATIENCE = 1.0
-"""Seconds that a part waits for memory while no part of the same upload is under way that would give some back."""
-
-EXPECTING = 5.0
-"""Seconds between looks at the parts under way, while there are some."""
+"""Seconds that a part waits for memory, unless parts of the same upload are under way, which will give some back."""
 
 LAST_PATIENCE = 60.0
 """The same, where the spool takes nothing either."""
@@ -26,28 +23,29 @@ LAST_PATIENCE = 60.0
 class PartMemory:
     """Bodies for the parts of one upload. `release` may be called by any thread, everything else by one at a time.
 
-    is_expecting: tells whether parts under way will give memory back; raises what is to end the waiting.
+    check: raises what is to end the waiting.
     """
 
-    def __init__(self, path: str, budget: MemoryBudget, spool: Spool, is_expecting: Callable[[], bool]) -> None:
+    def __init__(self, path: str, budget: MemoryBudget, spool: Spool, check: Callable[[], None]) -> None:
         self._path = path
         self._budget = budget
         self._spool = spool
-        self._is_expecting = is_expecting
+        self._check = check
         self._share: Share | None = None
         self._patience = PATIENCE
 
     def make_body(self, part_size: int) -> PartBody:
         """An empty body with room for at least one byte, for a part of that size."""
         capacity = min(FIRST_BYTES, part_size)
-        if self._take(capacity, 0, self._patience):
+        if self._take(capacity, 0, self._get_patience()):
             return MemoryPart(self._path, capacity)
-        return self._make_spool_part(part_size) or self._wait_for_memory(None, capacity)
+        spool_part = self._make_spool_part(part_size)
+        return self._wait_for_memory(None, capacity) if spool_part is None else spool_part
 
     def grow(self, body: PartBody, part_size: int) -> PartBody:
         """The same body, or another one with what that one holds, which has room for a part of that size."""
         is_large = part_size > self._budget.max_bytes // 4
-        if not is_large and self._take(part_size - body.capacity, body.capacity, self._patience):
+        if not is_large and self._take(part_size - body.capacity, body.capacity, self._get_patience()):
             return self._enlarge(body, part_size)
         spool_part = self._make_spool_part(part_size)
         if spool_part is None:
@@ -72,11 +70,18 @@ class PartMemory:
         if self._share is not None:
             self._share.close()
 
+    def _get_patience(self) -> float:
+        return 0.0 if self._budget.is_stuck else self._patience
+
     def _take(self, num_bytes: int, beside: int, patience: float) -> bool:
         if self._share is None:
             self._share = self._budget.open_share()
-        while not self._share.take(num_bytes, EXPECTING if self._is_expecting() else patience, beside):
-            if not self._is_expecting():
+        while True:
+            is_expecting = self._share.held_bytes > beside  # parts under way will give some back
+            if self._share.take(num_bytes, PATIENCE if is_expecting else patience, beside):
+                break
+            self._check()
+            if not is_expecting:
                 self._patience = 0.0  # the next part need not wait in vain again
                 return False
         self._patience = PATIENCE

@@ -20,17 +20,20 @@ class PartSizes:
 
     def __init__(self, store: PartStore, part_size: int, num_bytes: int | None, parts_in_flight: int) -> None:
         self._store = store
+        self._num_bytes = num_bytes
         self._parts_in_flight = parts_in_flight
         self._step = max(1, store.max_parts // _DOUBLINGS)
-        all_parts = self._step * (2**_DOUBLINGS - 1) if num_bytes is None else store.max_parts
-        needed = -(-(store.max_size if num_bytes is None else num_bytes) // all_parts)
-        if needed > part_size:
-            part_size = _round_up(needed)
-        self._first = max(part_size, store.min_part_size)
+        needed = -(-store.max_size // (self._step * (2**_DOUBLINGS - 1))) if num_bytes is None else 0
+        self._first = max(part_size, store.min_part_size, _round_up(needed))
 
-    def get_size(self, num_parts: int) -> int:
-        """The bytes of the part that comes after so many."""
-        return min(self._first << (num_parts // self._step), self._store.max_part_size)
+    def get_size(self, num_parts: int, num_sent: int) -> int:
+        """The bytes of the part that comes after so many, which hold so many bytes."""
+        if self._num_bytes is None:
+            size = self._first << (num_parts // self._step)
+        else:
+            parts_left = max(1, self._store.max_parts - num_parts)
+            size = max(self._first, _round_up(-(-(self._num_bytes - num_sent) // parts_left)))
+        return min(size, self._store.max_part_size)
 
     def get_min_size(self, num_parts: int) -> int:
         """The bytes below which a part would be a waste: not only what the store refuses, also what would use up its number of parts."""

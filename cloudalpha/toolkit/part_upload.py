@@ -71,9 +71,7 @@ class PartedFile(NewFile):
         self._options = options
         self._retry = retry or Retry()
         self._sizes = PartSizes(store, part_size, options.size, parts_in_flight)
-        self._memory = PartMemory(
-            path, budget or get_process_budget(), spool or get_default_spool(), self._is_expecting
-        )
+        self._memory = PartMemory(path, budget or get_process_budget(), spool or get_default_spool(), self._check_parts)
         self._sender = PartSender(path, store, executor, self._retry, parts_in_flight, self._memory.release)
         self._body: PartBody | None = None
         self._body_size = 0
@@ -151,7 +149,7 @@ class PartedFile(NewFile):
         if self._body is not None and self._body.size == self._body_size:
             self._flush()
         if self._body is None:
-            size = self._sizes.get_size(self._num_parts)
+            size = self._sizes.get_size(self._num_parts, self._num_sent)
             if self._options.size is not None:
                 size = min(size, self._options.size - self._num_sent)
             self._body = self._memory.make_body(size)
@@ -244,9 +242,8 @@ class PartedFile(NewFile):
 
     # State
 
-    def _is_expecting(self) -> bool:
+    def _check_parts(self) -> None:
         self._sender.check()
-        return self._sender.num_in_flight > 0
 
     def _check_usable(self) -> None:
         if self._failure is not None:
