@@ -9,6 +9,7 @@
 #   make clean    removes what the above made
 
 VENV ?= .venv
+SWIFT_VENV := .venv-swift
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
@@ -16,13 +17,13 @@ EXAMPLES ?= 20000
 MINUTES ?= 15
 ARGS ?=
 
-.PHONY: serve test check bench docs fuzz soak clean packages
+.PHONY: serve test check bench docs fuzz soak clean packages swift
 
 serve: $(VENV)/.installed
 	@exec $(BIN)/cloudalpha serve $(ARGS)
 
 # Slow tests run in a pass of their own; pytest says 5 when a pass has no tests.
-test: $(VENV)/.dev packages
+test: $(VENV)/.dev packages swift
 	$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS) || [ $$? -eq 5 ]
 	$(PYTEST) -n $(WORKERS) -m "slow" $(ARGS) || [ $$? -eq 5 ]
 
@@ -45,12 +46,16 @@ soak: $(VENV)/.dev packages
 	$(BIN)/python -m tests.end_to_end.soak --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SWIFT_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Missing programs skip the tests that need them, each with its reason; continuous integration needs all.
 packages:
 	@.ci/packages tests/packages.txt || [ "$(CI)" != true ]
+
+# The same for OpenStack Swift, whose virtual environment is its own: it needs an old setuptools.
+swift:
+	@$(MAKE) --no-print-directory $(SWIFT_VENV)/.installed || [ "$(CI)" != true ]
 
 # Repeated runs install nothing: a stamp is as new as the installation, which is redone when setup.cfg changes.
 $(VENV)/bin/pip:
@@ -65,3 +70,9 @@ $(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/bin/pip
 	@echo "Installing CloudAlpha and its tools into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[all,dev]"
 	@touch $@ $(VENV)/.installed
+
+$(SWIFT_VENV)/.installed: tests/servers/swift_requirements.txt
+	@.ci/venv $(SWIFT_VENV)
+	@echo "Installing OpenStack Swift into $(SWIFT_VENV) ..."
+	@$(SWIFT_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@

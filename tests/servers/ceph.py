@@ -131,7 +131,7 @@ osd class default list = *
 debug osd = 0
 [client]
 debug rgw = 0
-rgw frontends = beast endpoint={HOST}:{port}
+rgw frontends = beast endpoint={HOST}:{port} tcp_nodelay=1
 rgw thread pool size = 64
 rgw override bucket index max shards = 1
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 ACCESS_KEY = "AKCLOUDALPHATESTS000"
 SECRET_KEY = "sk-cloudalpha-tests-0123456789abcdefghij"
@@ -60,9 +61,19 @@ def delete_bucket(client: Any, bucket: str) -> None:
 
 def empty_bucket(client: Any, bucket: str) -> None:
     """Delete all that is in a bucket, unfinished uploads too."""
-    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
-        for upload in page.get("Uploads", []):
-            client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    for upload in list_uploads(client, bucket):
+        client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for entry in page.get("Contents", []):
             client.delete_object(Bucket=bucket, Key=entry["Key"])
+
+
+def list_uploads(client: Any, bucket: str) -> list[dict[str, Any]]:
+    """The unfinished uploads of a bucket."""
+    try:
+        pages = list(client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchUpload":  # rclone says that there are none by this
+            raise
+        return []
+    return [upload for page in pages for upload in page.get("Uploads", [])]
