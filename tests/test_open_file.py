@@ -346,6 +346,38 @@ def test_a_sequential_upload_into_a_file_keeps_the_rest(offset: int) -> None:
     assert spool.num_files == 0
 
 
+@given(
+    old=st.none() | st.binary(max_size=60),
+    start=st.integers(0, 60),
+    chunks=st.lists(st.binary(max_size=30), max_size=8),
+    appends=st.booleans(),
+    truncates=st.booleans(),
+)
+def test_any_sequential_upload(
+    old: bytes | None, start: int, chunks: list[bytes], appends: bool, truncates: bool
+) -> None:
+    files = MemoryFileSystem()
+    if old is not None:
+        files.write_all("/a", old)
+    before = b"" if truncates or old is None else old
+    start = len(before) if appends else min(start, len(before))
+    spool = CountingSpool(MIB)
+    view = FileSystemView(files, spool=spool, settings=OpenFileSettings(write_buffer=20))
+    file = view.open("/a", write=True, append=appends, create=True, truncate=truncates, is_sequential=True)
+    content = before
+    offset = start
+    for chunk in chunks:
+        if not file.try_write_at(offset, chunk):
+            file.write_at(offset, chunk)
+        content = content[:offset] + chunk + content[offset + len(chunk) :]
+        offset += len(chunk)
+        assert file.get_metadata().size == len(content)
+        assert old is None or files.read_all("/a") == old
+    file.finish()
+    assert files.read_all("/a") == content
+    assert spool.num_files == 0
+
+
 def test_what_a_sequential_upload_cannot_do_is_refused_with_the_reason() -> None:
     files = MemoryFileSystem()
     files.write_all("/a", b"old")
