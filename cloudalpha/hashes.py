@@ -16,12 +16,14 @@ class Hash(Protocol):
 
     def hexdigest(self) -> str: ...
 
+    def copy(self) -> Hash: ...
+
 
 class CRC32:
     """CRC-32 as zip and gzip have it, the most significant byte first."""
 
-    def __init__(self) -> None:
-        self._value = 0
+    def __init__(self, value: int = 0) -> None:
+        self._value = value
 
     def update(self, data: bytes, /) -> None:
         self._value = zlib.crc32(data, self._value)
@@ -31,6 +33,9 @@ class CRC32:
 
     def hexdigest(self) -> str:
         return self.digest().hex()
+
+    def copy(self) -> CRC32:
+        return CRC32(self._value)
 
 
 def make_hash(algorithm: str) -> Hash:

@@ -169,11 +169,18 @@ class ParallelReader(Iterator[bytes]):
         num_in_flight = sum(not fetched.is_done for fetched in self._ahead) + (self._straight is not None)
         end = min(self._get_end(), self._position + window)
         while num_in_flight < self._ranges_in_flight and self._planned < end:
-            size = min(self._range_size, max(self._smallest, (self._planned - self._start) // 4))
-            size = min(size, self._get_end() - self._planned)
+            size = self._get_next_size()
             if (is_beginning and self._planned + size > end) or not self._fetch(size):
                 return
             num_in_flight += 1
+
+    def _get_next_size(self) -> int:
+        """The bytes of the next range: they grow at the beginning, and shrink near the end, so that all requests end at about the same time."""
+        left = self._get_end() - self._planned
+        asked = self._planned - self._start
+        grown = self._smallest if asked < EARLY_RANGES * self._smallest else asked // 2
+        shrunk = max(2 * self._smallest, left // self._ranges_in_flight)
+        return min(left, self._range_size, grown, shrunk)
 
     def _fetch(self, num_bytes: int) -> bool:
         if self._share is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import mmap
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from cloudalpha.exceptions import InsufficientSpaceFileSystemError
-from cloudalpha.hashes import make_hash
+from cloudalpha.hashes import Hash, make_hash
 from cloudalpha.native_io import native_errors
 from cloudalpha.spool import SpoolFile
 
@@ -17,8 +18,9 @@ HASH_BYTES = 1 << 20
 
 
 class PartBody(ABC):
-    """The bytes of one part: appended to, then read from any place, as often as needed. One thread at a time.
+    """The bytes of one part: appended to, then read from any place, as often as needed.
 
+    One thread at a time appends, or reads as from a file; once nothing is appended any more, others may feed hashes meanwhile.
     size: bytes that it holds. capacity: bytes that it has room for.
     """
 
@@ -30,6 +32,8 @@ class PartBody(ABC):
         self._position = 0
         self._is_cancelled = False
         self._hashes: dict[str, bytes] = {}
+        self._num_holders = 1
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self.size
@@ -66,8 +70,7 @@ class PartBody(ABC):
         """The digest of all bytes, by one of `cloudalpha.hashes`; computed once."""
         if algorithm not in self._hashes:
             digest = make_hash(algorithm)
-            for start in range(0, self.size, HASH_BYTES):
-                digest.update(self._read_at(start, min(HASH_BYTES, self.size - start)))
+            self.feed(digest)
             self._hashes[algorithm] = digest.digest()
         return self._hashes[algorithm]
 
@@ -75,6 +78,22 @@ class PartBody(ABC):
         """All bytes, from the first one on, in pieces of at most so many."""
         for start in range(0, self.size, num_bytes):
             yield self._read_at(start, min(num_bytes, self.size - start))
+
+    def feed(self, digest: Hash) -> None:
+        """Give all bytes to a hash."""
+        for piece in self.iterate():
+            digest.update(piece)
+
+    def hold(self) -> None:
+        """Somebody more needs it."""
+        with self._lock:
+            self._num_holders += 1
+
+    def let_go(self) -> bool:
+        """Somebody needs it no more; whether that was the last one, who then has to close it."""
+        with self._lock:
+            self._num_holders -= 1
+            return not self._num_holders
 
     def cancel(self) -> None:
         """Let whoever is reading fail at the next read. May be called by any thread."""
@@ -112,6 +131,10 @@ class MemoryPart(PartBody):
         self._map.close()
         self._map = larger
         self.capacity = capacity
+
+    def feed(self, digest: Hash) -> None:
+        with memoryview(self._map) as view:
+            digest.update(view[: self.size])  # type: ignore[arg-type]  # any buffer will do
 
     def _read_at(self, offset: int, num_bytes: int) -> bytes:
         return self._map[offset : offset + num_bytes]

@@ -60,7 +60,9 @@ class PartMemory:
         return spool_part
 
     def release(self, body: PartBody) -> None:
-        """Free a body that is not needed any more."""
+        """Free a body, unless somebody else still needs it."""
+        if not body.let_go():
+            return
         body.close()
         if isinstance(body, MemoryPart) and self._share is not None:
             self._share.give_back(body.capacity)

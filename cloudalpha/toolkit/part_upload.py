@@ -23,7 +23,6 @@ from cloudalpha.exceptions import (
 )
 from cloudalpha.file_metadata import FileMetadata
 from cloudalpha.file_system import NewFile, WriteOptions
-from cloudalpha.hashes import Hash, make_hash
 from cloudalpha.logs import log_event
 from cloudalpha.spool import Spool, get_default_spool
 from cloudalpha.toolkit.memory_budget import MemoryBudget, get_process_budget
@@ -33,6 +32,7 @@ from cloudalpha.toolkit.part_sender import PartSender
 from cloudalpha.toolkit.part_sizes import PartSizes
 from cloudalpha.toolkit.part_store import PartStore, Receipt
 from cloudalpha.toolkit.retry import Retry
+from cloudalpha.toolkit.stream_hashes import StreamHashes
 
 __all__ = ["PartBody", "PartStore", "PartedFile", "Receipt"]
 
@@ -75,7 +75,7 @@ class PartedFile(NewFile):
         self._sender = PartSender(path, store, executor, self._retry, parts_in_flight, self._memory.release)
         self._body: PartBody | None = None
         self._body_size = 0
-        self._hashes: dict[str, Hash] = {algorithm: make_hash(algorithm) for algorithm in hashes}
+        self._hashes = StreamHashes(hashes, executor, self._memory.release)
         self._pinned_size: int | None = None
         self._kept: tuple[int, int] | None = None  # start and length of what is kept and not on its way yet
         self._num_parts = 0
@@ -92,8 +92,6 @@ class PartedFile(NewFile):
         with self._poisoned_by_errors(), view.cast("B") as content:
             self._check_size(self.offset + len(content))
             self._settle()
-            for digest in self._hashes.values():
-                digest.update(content)  # type: ignore[arg-type]  # any buffer will do
             self._append(content)
             self.offset += len(content)
 
@@ -107,7 +105,7 @@ class PartedFile(NewFile):
             if not num_bytes:
                 return
             self._check_size(self.offset + num_bytes)
-            self._hashes = {}
+            self._hashes.drop()
             if self._kept is not None and sum(self._kept) == start_byte:
                 self._kept = self._kept[0], self._kept[1] + num_bytes
             else:
@@ -164,6 +162,7 @@ class PartedFile(NewFile):
             number = self._next_number()
             body, self._body = self._body, None
             self._num_sent += body.size
+            self._hashes.add(body)
             self._sender.put(number, body)
 
     def _next_number(self) -> int:
@@ -223,7 +222,7 @@ class PartedFile(NewFile):
     # Publishing
 
     def _publish(self) -> FileMetadata:
-        hashes = {algorithm: digest.hexdigest() for algorithm, digest in self._hashes.items()}
+        hashes = self._hashes.get(self._body)
         if not self._has_begun:
             if self._body is None:
                 self._body = self._memory.make_body(1)
@@ -237,7 +236,7 @@ class PartedFile(NewFile):
             self._sender.parts.update((number, receipt) for number, _, receipt in resumed)
             self._num_parts = resumed[-1][0]
             self.offset = self._num_sent = sum(size for _, size, _ in resumed)
-            self._hashes = {}
+            self._hashes.drop()
             self._has_begun = True
 
     # State
@@ -271,6 +270,7 @@ class PartedFile(NewFile):
     def _give_up(self) -> None:
         self._is_over = True
         self._kept = None
+        self._hashes.drop()
         self._drop_body()
         self._sender.cancel(self._abort)
 
