@@ -14,7 +14,7 @@ from cloudalpha.services.s3.client import make_client
 from cloudalpha.services.s3.context import Context
 from cloudalpha.services.s3.errors import SDK_ERRORS, get_code, translate, translate_to_account_error
 from cloudalpha.services.s3.file_system import S3FileSystem
-from cloudalpha.services.s3.keys import Keys
+from cloudalpha.services.s3.keys import HIDDEN_MARKER, Keys
 from cloudalpha.services.s3.metadata import KnownObjects
 from cloudalpha.services.s3.places import Places
 from cloudalpha.services.s3.probe import get_card
@@ -32,7 +32,8 @@ def connect(
     except BaseException:
         bucket.close()
         raise
-    keys, known = Keys(options.prefix), KnownObjects()
+    has_hidden_markers = bucket.card.is_writable and not bucket.card.markers
+    keys, known = Keys(options.prefix, HIDDEN_MARKER if has_hidden_markers else ""), KnownObjects()
     context = Context(
         account=account,
         settings=settings,

@@ -70,7 +70,7 @@ class S3FileSystem(FileSystem):
 
     def list_dir(self, path: str) -> Iterator[FileMetadata]:
         heads = self._heads if self._listing_times == "stored" else None
-        listing = Listing(self._bucket, self._known, path, self._keys.get_dir_key(path), heads)
+        listing = Listing(self._bucket, self._keys, self._known, path, heads)
         return listing.run(lambda: None if path == paths.ROOT else self._places.raise_no_dir(path))
 
     def read(
@@ -120,13 +120,13 @@ class S3FileSystem(FileSystem):
     def delete_dir(self, path: str) -> None:
         if path == paths.ROOT:
             raise PermissionDeniedFileSystemError(path, "the root cannot be deleted")
-        key = self._keys.get_dir_key(path)
-        found = self._bucket.list_page(key, path, max_keys=2).objects
+        marker = self._keys.get_marker_key(path)
+        found = self._bucket.list_page(self._keys.get_dir_key(path), path, max_keys=2).objects
         if not found:
             self._places.raise_no_dir(path)
-        if [info.key for info in found] != [key] or found[0].size:
+        if [info.key for info in found] != [marker] or found[0].size:
             raise DirectoryNotEmptyFileSystemError(path)
-        self._bucket.delete(key, path)
+        self._bucket.delete(marker, path)
         self._forget_dir(path)
 
     def rename(self, old_path: str, new_path: str, overwrite: bool = False) -> None:
@@ -157,10 +157,10 @@ class S3FileSystem(FileSystem):
         info = self._places.find_file(path)
         if info is None and not self._places.has_dir(path):
             self._places.raise_missing(path)
-        if not self._bucket.card.metadata or (info is None and not self._keys.get_dir_key(path)):
+        if not self._bucket.card.metadata or (info is None and not self._keys.get_marker_key(path)):
             raise UnsupportedOperationFileSystemError(path, "the storage keeps no time of this")
         if info is None:
-            info = self._bucket.head(self._keys.get_dir_key(path), path)
+            info = self._bucket.head(self._keys.get_marker_key(path), path)
         if info is None:
             self._put_marker(path, modified_datetime)
         else:
@@ -236,7 +236,7 @@ class S3FileSystem(FileSystem):
             self._places.forget(new_path)
 
     def _put_marker(self, path: str, modified: datetime) -> None:
-        key = self._keys.get_dir_key(path)
+        key = self._keys.get_marker_key(path)
         metadata = {MTIME: format_mtime(modified)} if self._bucket.card.metadata else {}
         if_none_match = self._bucket.card.put_if_none_match
         try:
@@ -250,7 +250,7 @@ class S3FileSystem(FileSystem):
 
     def _forget_dir(self, path: str) -> None:
         self._places.forget(path)
-        self._known.forget(self._keys.get_dir_key(path))
+        self._known.forget(self._keys.get_marker_key(path))
 
 
 def _make_capabilities(card: Card, settings: S3Settings) -> Capabilities:

@@ -16,6 +16,8 @@ stand in a path is shown *escaped*, and is reached under that name:
 So a key has exactly one path that a listing shows, and no two keys share one. In the other direction a name that begins with `%~` and is not the
 escaped form of anything is refused, and so is a new file or folder with a `%!` name: nothing is ever stored under another name than the one given.
 
+On servers that cannot tell `a/` from `a` (the probing finds out), the marker of a folder is the hidden file `.cloudalpha-folder` in it.
+
 A key is Unicode text of at most 1024 bytes: names that are not valid UTF-8 are refused.
 """
 
@@ -28,7 +30,9 @@ from cloudalpha.exceptions import InvalidPathFileSystemError
 
 ESCAPED = "%~"
 TWIN = "%!"
+HIDDEN_MARKER = ".cloudalpha-folder"
 MAX_KEY_BYTES = 1024
+MAX_NAME_BYTES = paths.MAX_NAME_BYTES
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f%]")
@@ -75,17 +79,21 @@ def is_twin(path: str) -> bool:
 
 
 class Keys:
-    """The keys of an account, all of which begin with its prefix (empty, or with a slash at its end)."""
+    """The keys of an account, all of which begin with its prefix (empty, or with a slash at its end).
 
-    def __init__(self, prefix: str) -> None:
+    marker: the name of the object in a folder that makes it be there; empty where the server takes the key `a/`.
+    """
+
+    def __init__(self, prefix: str, marker: str = "") -> None:
         self.prefix = prefix
+        self.marker = marker
 
     def get_key(self, path: str) -> str:
         """The key of a path, taken as a file.
 
-        Raises InvalidPathFileSystemError for a name that no key can have: not UTF-8, a wrong escape, longer than 1024 bytes in all.
+        Raises InvalidPathFileSystemError for a name that no key can have: not UTF-8, a wrong escape, longer than 255 bytes, 1024 in all.
         """
-        if path.isascii() and "%" not in path:
+        if len(path) <= MAX_NAME_BYTES and path.isascii() and "%" not in path:
             key = self.prefix + path[1:]
         else:
             key = self.prefix + "/".join(_get_component(path, name) for name in paths.get_names(path))
@@ -94,8 +102,17 @@ class Keys:
         return key
 
     def get_dir_key(self, path: str) -> str:
-        """What the keys of everything in a folder begin with, and the key of its marker. Empty for the root of a whole bucket."""
+        """What the keys of everything in a folder begin with. Empty for the root of a whole bucket."""
         return self.prefix if path == paths.ROOT else self.get_key(path) + "/"
+
+    def get_marker_key(self, path: str) -> str:
+        """The key of a folder's marker. Empty for the root of a whole bucket, which has none."""
+        key = self.get_dir_key(path)
+        return key and key + self.marker
+
+    def is_hidden_marker(self, path: str) -> bool:
+        """Whether a path, taken as a file, is a marker with a name of its own, which nobody is to see."""
+        return self.marker != "" and paths.get_name(path) == self.marker
 
     def get_path(self, key: str) -> str | None:
         """The path of an object, twins left aside; None where a name would be too long. The key must begin with the prefix."""
@@ -114,6 +131,8 @@ def _get_component(path: str, name: str) -> str:
         raise InvalidPathFileSystemError(path, message) from error
     try:
         component.encode()
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise InvalidPathFileSystemError(path, f"a name is longer than {MAX_NAME_BYTES} bytes")
     except UnicodeEncodeError as error:
         raise InvalidPathFileSystemError(path, "the storage takes no name that is not valid UTF-8") from error
     return component

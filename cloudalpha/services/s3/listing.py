@@ -9,14 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from datetime import datetime
 from heapq import merge
 
 from cloudalpha import paths
 from cloudalpha.file_metadata import FileMetadata
 from cloudalpha.logs import log_event
 from cloudalpha.services.s3.bucket import Bucket
-from cloudalpha.services.s3.keys import ESCAPED, to_name, to_twin
+from cloudalpha.services.s3.keys import ESCAPED, Keys, to_name, to_twin
 from cloudalpha.services.s3.metadata import Known, KnownObjects, make_file_metadata
 from cloudalpha.services.s3.objects import ObjectInfo, Page
 
@@ -26,14 +25,15 @@ logger = logging.getLogger("cloudalpha.services.s3")
 class Listing:
     """One listing of one folder.
 
-    dir_key: what the keys in it begin with. heads: where the times of files that are not known are asked for; None to take those of the uploads.
+    heads: where the times of files that are not known are asked for; None to take those of the uploads.
     """
 
-    def __init__(self, bucket: Bucket, known: KnownObjects, path: str, dir_key: str, heads: Executor | None) -> None:
+    def __init__(self, bucket: Bucket, keys: Keys, known: KnownObjects, path: str, heads: Executor | None) -> None:
         self._bucket = bucket
         self._known = known
         self._path = path
-        self._dir_key = dir_key
+        self._dir_key = keys.get_dir_key(path)
+        self._marker = keys.marker
         self._heads = heads
         self._open_files: list[str] = []
         self._num_left_out = 0
@@ -65,6 +65,8 @@ class Listing:
             component = key[len(self._dir_key) :]
             if info is None:
                 entry = self._make_dir(key, component[:-1])
+            elif component and component == self._marker:
+                entry = None
             elif component:
                 entry = self._make_file(info, component, asked.get(key))
             else:
@@ -90,7 +92,7 @@ class Listing:
         name = self._take_name(name)
         if name is None:
             return None
-        return FileMetadata(paths.join(self._path, name), True, 0, self._known.get_dir_time(key))
+        return FileMetadata(paths.join(self._path, name), True, 0, self._known.get_dir_time(key + self._marker))
 
     def _make_marker_content(self, info: ObjectInfo) -> FileMetadata | None:
         if info.size == 0:
@@ -115,8 +117,8 @@ class Listing:
 
 
 def _make_listed(path: str, info: ObjectInfo, known: Known | None) -> FileMetadata:
-    modified: datetime | None = info.last_modified
+    modified = info.last_modified
     content_hash = None
     if known is not None:
-        modified, content_hash = known.modified, known.content_hash
+        modified, content_hash = known.modified or modified, known.content_hash
     return FileMetadata(path, False, info.size, modified, None, None, info.etag, content_hash)

@@ -52,7 +52,7 @@ class Places:
     def find_file(self, path: str) -> ObjectInfo | None:
         """The object of a file; None where there is none."""
         key = self._keys.get_key(path)
-        if path == paths.ROOT or is_twin(path) or not key:
+        if path == paths.ROOT or is_twin(path) or self._keys.is_hidden_marker(path) or not key:
             return None
         info = self._bucket.head(key, path)
         is_empty_marker = info is not None and info.size == 0 and is_marker_content(path)
@@ -72,7 +72,8 @@ class Places:
         if not page.objects and path != paths.ROOT:
             return None
         self.remember(path, is_dir=True)
-        return FileMetadata(path, True, 0, self._get_dir_time(path, key, page.objects))
+        may_have_marker = bool(page.objects) and (self._keys.marker != "" or page.objects[0].key == key)
+        return FileMetadata(path, True, 0, self._find_dir_time(path) if may_have_marker else None)
 
     def has_dir(self, path: str, may_remember: bool = False) -> bool:
         """Whether a folder is there. may_remember: it is enough that one was there some seconds ago."""
@@ -120,7 +121,7 @@ class Places:
         """Raises InvalidPathFileSystemError for names that listings show, but that nothing new may have."""
         name = paths.get_name(path)
         self._keys.get_key(path)
-        if is_twin(path) or to_component(name) in ("", ".", ".."):
+        if is_twin(path) or to_component(name) in ("", ".", "..") or self._keys.is_hidden_marker(path):
             raise InvalidPathFileSystemError(path, "this name only stands for what is there already")
 
     def check_target(self, path: str, expected: Expected = ANYTHING) -> None:
@@ -158,10 +159,9 @@ class Places:
             is_dir, until = self._remembered.get(path, (None, 0.0))
             return is_dir if time.monotonic() < until else None
 
-    def _get_dir_time(self, path: str, key: str, first: list[ObjectInfo]) -> datetime | None:
-        if not first or first[0].key != key:
-            return None
-        marker = self._bucket.head(key, path)
+    def _find_dir_time(self, path: str) -> datetime | None:
+        key = self._keys.get_marker_key(path)
+        marker = self._bucket.head(key, path) if key else None
         modified = get_modified(marker) if marker is not None else None
         self._known.remember_dir(key, modified)
         return modified

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable
 
 from cloudalpha.data_store import DataStore
-from cloudalpha.exceptions import FileSystemError, RevisionMismatchFileSystemError
+from cloudalpha.exceptions import FileSystemError, NotFoundFileSystemError, RevisionMismatchFileSystemError
 from cloudalpha.logs import log_event
 from cloudalpha.services.s3.bucket import Bucket
 from cloudalpha.services.s3.card import Card
@@ -192,9 +192,12 @@ class _Probe:
         return found == {self._key("a"): 1, self._key("a/"): 0}
 
     def _has_tags(self) -> bool:
-        key = self._put("t", b"1").key
-        self._bucket.put_tags(key, "/", {"probe": "1"})
-        return self._bucket.get_tags(key, "/") == {"probe": "1"}
+        """Whether tags come back; there are servers that take them for the content."""
+        written = self._put("t", b"1")
+        self._bucket.put_tags(written.key, "/", {"probe": "1"})
+        found = self._head("t")
+        is_whole = found is not None and (found.size, found.etag) == (written.size, written.etag)
+        return is_whole and self._bucket.get_tags(written.key, "/") == {"probe": "1"}
 
     def _checks_checksums(self) -> bool:
         """Whether a checksum that goes along with content comes back, one that is wrong is refused, and parts take them."""
@@ -261,7 +264,7 @@ class _Probe:
     def _is_refused(self, call: Callable[[], object]) -> bool:
         try:
             call()
-        except RevisionMismatchFileSystemError:
+        except (RevisionMismatchFileSystemError, NotFoundFileSystemError):
             return True
         return False
 

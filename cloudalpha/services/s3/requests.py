@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from cloudalpha.exceptions import AccessFailedFileSystemError
 from cloudalpha.services.s3.card import Card
 from cloudalpha.services.s3.errors import translated
 from cloudalpha.services.s3.objects import Body, ObjectInfo, compute_crc32
@@ -57,8 +58,11 @@ class Requests:
         return self.retry.run(lambda: self._once(path, call), self._stopped)
 
     def _once(self, path: str, call: Callable[[], T]) -> T:
-        with translated(path):
-            return call()
+        try:
+            with translated(path):
+                return call()
+        except KeyError as error:  # of the answer: not every server that speaks S3 says all that belongs to it
+            raise AccessFailedFileSystemError(path, f"the answer of the storage lacks {error}") from error
 
     def _checksum(self, body: Body) -> dict[str, str]:
         return {"ChecksumCRC32": compute_crc32(body)} if self.card.checksum else {}
