@@ -35,6 +35,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev packages
 	$(BIN)/python -m benchmarks --readme $(ARGS)
+	$(BIN)/python -m benchmarks.s3 --readme $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -113,13 +113,9 @@ def open_bench(folder: Path) -> Iterator[Bench]:
 
 def start_cloudalpha(bench: Bench) -> list[Peer]:
     """The gateway over the tree: FTP, FTPS and SFTP in one process."""
-    import argon2
-
     from cloudalpha.users.passwords import hash_password
 
-    cheap_hash = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
-
-    ftp, sftp = _free_port(), _free_port()
+    ftp, sftp = get_free_port(), get_free_port()
     key = (bench.folder / "user_key.pub").read_text().strip()
     config = bench.folder / "cloudalpha.toml"
     config.write_text(
@@ -145,19 +141,19 @@ password_hash = "{hash_password(PASSWORD)}"
 public_keys = ["{key}"]
 mounts = {{ "/" = "tree:/" }}
 [users.{BULK_USER}]
-password_hash = "{cheap_hash}"
+password_hash = "{hash_cheaply(PASSWORD)}"
 public_keys = ["{key}"]
 mounts = {{ "/" = "tree:/" }}
 """
     )
-    pid = bench.start(_program("cloudalpha"), "serve", "--config", str(config), port=sftp)
+    pid = bench.start(get_program("cloudalpha"), "serve", "--config", str(config), port=sftp)
     ports = {"sftp": sftp, "ftp": ftp, "ftps": ftp}
     return [Peer("CloudAlpha", protocol, port, pid, bulk_user=BULK_USER) for protocol, port in ports.items()]
 
 
 def start_openssh(bench: Bench) -> list[Peer]:
     """OpenSSH's sshd with internal-sftp."""
-    port = _free_port()
+    port = get_free_port()
     config = bench.folder / "sshd_config"
     Path("/run/sshd").mkdir(exist_ok=True)
     config.write_text(
@@ -182,9 +178,9 @@ Subsystem sftp internal-sftp
 
 def start_rclone_sftp(bench: Bench) -> list[Peer]:
     """`rclone serve sftp`, default flags."""
-    port = _free_port()
+    port = get_free_port()
     pid = bench.start(
-        _program("rclone"), "serve", "sftp", str(bench.tree), "--addr", f"127.0.0.1:{port}", "--key",
+        get_program("rclone"), "serve", "sftp", str(bench.tree), "--addr", f"127.0.0.1:{port}", "--key",
         str(bench.folder / "host_key"), "--authorized-keys", str(bench.folder / "authorized_keys"), "--user", USER,
         port=port, env={"RCLONE_CONFIG": "/dev/null"},
     )  # fmt: skip
@@ -193,9 +189,9 @@ def start_rclone_sftp(bench: Bench) -> list[Peer]:
 
 def start_rclone_ftp(bench: Bench) -> list[Peer]:
     """`rclone serve ftp`, default flags. Plain only: with a certificate it encrypts no data connection (PROT is refused)."""
-    port = _free_port()
+    port = get_free_port()
     pid = bench.start(
-        _program("rclone"), "serve", "ftp", str(bench.tree), "--addr", f"127.0.0.1:{port}", "--user", USER,
+        get_program("rclone"), "serve", "ftp", str(bench.tree), "--addr", f"127.0.0.1:{port}", "--user", USER,
         "--pass", PASSWORD, "--passive-port", "40000-40999", port=port, env={"RCLONE_CONFIG": "/dev/null"},
     )  # fmt: skip
     return [Peer("rclone serve", "ftp", port, pid)]
@@ -203,7 +199,7 @@ def start_rclone_ftp(bench: Bench) -> list[Peer]:
 
 def start_proftpd(bench: Bench) -> list[Peer]:
     """proftpd with mod_tls."""
-    port = _free_port()
+    port = get_free_port()
     users = bench.folder / "proftpd.passwd"
     hashed = _run("openssl", "passwd", "-6", PASSWORD).strip()
     users.write_text(f"{USER}:{hashed}:0:0:bench:{bench.tree}:/bin/sh\n")
@@ -250,7 +246,7 @@ def start_pyftpdlib(bench: Bench) -> list[Peer]:
     """Stock pyftpdlib; once plain and once with TLS."""
     peers = []
     for protocol in ("ftp", "ftps"):
-        port = _free_port()
+        port = get_free_port()
         tls = [str(bench.certificate)] if protocol == "ftps" else []
         script = str(SERVERS / "pyftpdlib_server.py")
         pid = bench.start(sys.executable, script, str(port), str(bench.tree), USER, PASSWORD, *tls, port=port)
@@ -281,18 +277,27 @@ STARTERS = {
 
 
 def _start_stock_sftp(bench: Bench, name: str) -> list[Peer]:
-    port = _free_port()
+    port = get_free_port()
     host_key, authorized = str(bench.folder / "host_key"), str(bench.folder / "authorized_keys")
     script = str(SERVERS / f"{name}_server.py")
     pid = bench.start(sys.executable, script, str(port), host_key, authorized, str(bench.tree), port=port)
     return [Peer(name, "sftp", port, pid, lacks=("chacha20",) if name == "paramiko" else ())]
 
 
-def _program(name: str) -> str:
+def hash_cheaply(password: str) -> str:
+    """A hash that costs nothing to check, so that rows of transfers measure transfers."""
+    import argon2
+
+    return argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(password)
+
+
+def get_program(name: str) -> str:
+    """A program that came with the tools of this Python."""
     return str(Path(sys.executable).parent / name)
 
 
-def _free_port() -> int:
+def get_free_port() -> int:
+    """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

@@ -13,7 +13,10 @@ from typing import Any
 from benchmarks.rows import Row
 
 OWN_NAME = "CloudAlpha"
-BEGIN_MARK, END_MARK = "<!-- benchmarks: made by `make bench` -->", "<!-- end of benchmarks -->"
+Marks = tuple[str, str]
+"""Where a table begins and ends in a page."""
+PLAIN_MARKS: Marks = ("<!-- benchmarks: made by `make bench` -->", "<!-- end of benchmarks -->")
+S3_MARKS: Marks = ("<!-- benchmarks over S3: made by `make bench` -->", "<!-- end of benchmarks over S3 -->")
 
 Figures = dict[tuple[str, str, str], dict[str, list[float]]]
 """(row, protocol, peer) -> figure -> one value a repeat."""
@@ -74,11 +77,12 @@ def _make_cell(row: Row, values: dict[str, list[float]] | None) -> str:
     return text
 
 
-def update_page(page: Path, overview: str) -> None:
-    """Put the table between the page's two marks."""
-    before, rest = page.read_text().split(BEGIN_MARK)
-    after = rest.split(END_MARK)[1]
-    page.write_text(f"{before}{BEGIN_MARK}\n{overview}\n{END_MARK}{after}")
+def update_page(page: Path, overview: str, marks: Marks = PLAIN_MARKS) -> None:
+    """Put the table between two marks of the page."""
+    begin, end = marks
+    before, rest = page.read_text().split(begin)
+    after = rest.split(end)[1]
+    page.write_text(f"{before}{begin}\n{overview}\n{end}{after}")
 
 
 def load(path: Path) -> Figures:
