@@ -47,6 +47,11 @@ class Card:
         """Whether the server itself enforces every condition that `expected` needs."""
         return all((self.put_if_none_match, self.put_if_match, self.complete_if_none_match, self.complete_if_match))
 
+    @property
+    def forgets_metadata(self) -> bool:
+        """Whether what is kept beside objects gets lost. Of a bucket that cannot be written nobody knows, and what is there is believed."""
+        return self.is_writable and not self.metadata
+
     def to_json(self) -> dict[str, Any]:
         """The card as JSON."""
         return dataclasses.asdict(self)

@@ -189,6 +189,8 @@ class S3FileSystem(FileSystem):
     # Inside
 
     def _make_metadata(self, path: str, info: ObjectInfo) -> FileMetadata:
+        if self._bucket.card.forgets_metadata:  # what comes back now may be gone when the server starts again
+            info = info._replace(metadata={})
         metadata = make_file_metadata(path, info, self._uploads.find_hashes(info, path))
         self._known.remember(info.key, info, metadata)
         return metadata
@@ -246,7 +248,7 @@ class S3FileSystem(FileSystem):
         except RevisionMismatchFileSystemError as error:
             raise AlreadyExistsFileSystemError(path) from error
         self._places.forget(path)
-        self._known.remember_dir(key, modified)
+        self._known.remember_dir(key, modified if self._bucket.card.metadata else None)
 
     def _forget_dir(self, path: str) -> None:
         self._places.forget(path)

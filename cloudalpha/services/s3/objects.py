@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 CHUNK_SIZE = 256 * 1024
@@ -105,7 +105,7 @@ def make_info(key: str, answer: Mapping[str, Any], size: int | None = None) -> O
         key,
         int(answer["ContentLength"]) if size is None else size,
         unquote(answer.get("ETag", "")),
-        answer.get("LastModified"),
+        _to_utc(answer.get("LastModified")),
         {name.lower(): value for name, value in answer.get("Metadata", {}).items()},
         {name: answer[name] for name in _REPLACED_HEADERS if answer.get(name)},
         encryption,
@@ -123,9 +123,13 @@ def make_listed_info(entry: Mapping[str, Any]) -> ObjectInfo:
         entry["Key"],
         int(entry["Size"]),
         unquote(entry.get("ETag", "")),
-        entry.get("LastModified"),
+        _to_utc(entry.get("LastModified")),
         storage_class=storage_class if storage_class != "STANDARD" else None,
     )
+
+
+def _to_utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment is not None else None
 
 
 def unquote(etag: str) -> str:

@@ -161,7 +161,8 @@ class Places:
 
     def _find_dir_time(self, path: str) -> datetime | None:
         key = self._keys.get_marker_key(path)
-        marker = self._bucket.head(key, path) if key else None
+        is_kept = key != "" and not self._bucket.card.forgets_metadata
+        marker = self._bucket.head(key, path) if is_kept else None
         modified = get_modified(marker) if marker is not None else None
         self._known.remember_dir(key, modified)
         return modified

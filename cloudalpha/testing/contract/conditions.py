@@ -17,6 +17,16 @@ from cloudalpha.testing.contract.concurrency import run_together
 NEW = WriteOptions(expected=NOTHING)
 
 
+def revision_is_of_content(file_system: FileSystem, folder: str, content: bytes, revision: str) -> bool:
+    """Whether revisions follow from the content alone, as ETags often do: the same content again is then no change that anybody could notice."""
+    path = folder + "/revision probe"
+    file_system.write_all(path, b"another content")
+    file_system.write_all(path, content)
+    is_of_content = get_revision(file_system, path) == revision
+    file_system.delete(path)
+    return is_of_content
+
+
 class ConditionTests(ContractTests):
     def test_nothing_expected_where_nothing_is(self, file_system: FileSystem, folder: str) -> None:
         file_system.write_all(folder + "/file", b"content", NEW)
@@ -85,6 +95,8 @@ class ConditionTests(ContractTests):
                 file_system.delete(path)
             if change != "delete":
                 file_system.write_all(path, b"old")
+                if revision_is_of_content(file_system, folder, b"old", revision):
+                    file_system.write_all(path, b"theirs")
             with raises(RevisionMismatchFileSystemError, path):
                 new_file.commit()
         assert list_names(file_system, folder) == ([] if change == "delete" else ["file"])

@@ -7,20 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from cloudalpha.exceptions import AccessFailedFileSystemError, RevisionMismatchFileSystemError
 from cloudalpha.file_system import FileSystem
 from cloudalpha.testing import FileSystemTests
-from tests.servers.s3_server import S3Server, delete_bucket
+from cloudalpha.testing.contract.base import make_content
+from cloudalpha.testing.contract.concurrency import run_while
+from tests.servers.s3_server import S3Server
 from tests.services.s3.accounts import PAGE_SIZE, small_pages
 
 
 @contextlib.contextmanager
 def _files(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileSystem]:
-    client = server.make_client()
-    bucket = server.make_bucket(client)
-    with small_pages(server, bucket, tmp_path_factory.mktemp("s3") / "state", prefix="tests") as file_system:
+    with small_pages(
+        server, server.make_bucket(), tmp_path_factory.mktemp("s3") / "state", prefix="tests"
+    ) as file_system:
         yield file_system
-    delete_bucket(client, bucket)
-    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,19 @@ class TestRclone(S3Tests):
     @pytest.fixture
     def file_system(self, rclone_files: FileSystem) -> FileSystem:
         return rclone_files
+
+    def test_readers_see_whole_versions(self, file_system: FileSystem, folder: str) -> None:
+        """This server fails while an object is replaced. Then the reader hears of it, and gets nothing that nobody wrote."""
+        path = folder + "/file"
+        versions = [make_content(size, size) for size in (600_000, 1, 300_000)]
+        file_system.write_all(path, versions[0])
+
+        def write() -> None:
+            for round_number in range(self.num_rounds):
+                file_system.write_all(path, versions[round_number % len(versions)])
+
+        def read() -> None:
+            with contextlib.suppress(RevisionMismatchFileSystemError, AccessFailedFileSystemError):
+                assert file_system.read_all(path) in versions
+
+        run_while(write, read)
