@@ -76,6 +76,7 @@ def make_rclone_environ(target: Target) -> dict[str, str]:
         "PROVIDER": "Ceph",
         "ENDPOINT": target.line.endpoint_url,
         "REGION": target.server.region,
+        "LIST_VERSION": "2",
         "ACCESS_KEY_ID": target.server.access_key,
         "SECRET_ACCESS_KEY": target.server.secret_key,
     }

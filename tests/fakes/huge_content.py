@@ -116,11 +116,13 @@ class Keeper:
 
     def keep(self, data: bytes, expected_start: int | None) -> Extent:
         """What to keep of some bytes. expected_start: where they are in the pattern, if they go on like what came before."""
-        for start in (expected_start, self._find(data)):
-            if start is not None and self._is_pattern(data, start):
-                return Extent(len(data), start % PERIOD)
+        if expected_start is not None and self._is_pattern(data, expected_start):
+            return Extent(len(data), expected_start % PERIOD)
         if data == _ZEROS[: len(data)]:
             return Extent(len(data))
+        start = self._find(data)
+        if start is not None and self._is_pattern(data, start):
+            return Extent(len(data), start)
         with self._lock:
             if self._left < len(data):
                 return Extent(len(data))

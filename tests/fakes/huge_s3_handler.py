@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from html import unescape
 from http.server import BaseHTTPRequestHandler
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from tests.fakes.huge_content import Content
-from tests.fakes.huge_s3 import HugeS3, RefusedError, S3Object, Upload, is_match
+from tests.fakes.huge_store import RefusedError, S3Object, Upload, is_match
+
+if TYPE_CHECKING:
+    from tests.fakes.huge_s3 import HugeS3
 
 CHUNK = 256 * 1024
 

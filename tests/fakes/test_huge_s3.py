@@ -297,5 +297,6 @@ def test_alone() -> None:
         assert ready == "ready"
         client = S3Server("huge", url, "any", "any", "us-east-1", process.pid).make_client()
         assert get(client, "a=b.bin", 4_999_999_990, 10) == make_bytes(4_999_999_990, 10)
+        assert get_code(client.get_object, Bucket="bucket", Key="none") == "NoSuchKey"
         process.stdin.close()
         assert process.wait(20) == 0
