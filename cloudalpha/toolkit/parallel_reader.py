@@ -165,7 +165,7 @@ class ParallelReader(Iterator[bytes]):
             return
         window = self._range_size * (self._ranges_in_flight + 2)
         is_beginning = taken < self._smallest
-        window = min(window, EARLY_RANGES * self._smallest - taken if is_beginning else 8 * taken)
+        window = min(window, EARLY_RANGES * self._smallest - taken if is_beginning else 16 * taken)
         num_in_flight = sum(not fetched.is_done for fetched in self._ahead) + (self._straight is not None)
         end = min(self._get_end(), self._position + window)
         while num_in_flight < self._ranges_in_flight and self._planned < end:

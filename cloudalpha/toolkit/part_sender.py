@@ -89,13 +89,12 @@ class PartSender:
         """Give everything up, without waiting: `when_idle` is called as soon as no part is under way, here or by the thread of the last one."""
         self._stop.set()
         with self._changed:
-            futures = list(self._futures.items())
+            futures = list(self._futures.values())
             for body in self._in_flight.values():
                 if body is not None:
                     body.cancel()
-        for number, future in futures:
-            if future.cancel():
-                self._end(number)
+        for future in futures:
+            future.cancel()
         with self._changed:
             if self._in_flight:
                 self._when_idle = when_idle
@@ -119,6 +118,13 @@ class PartSender:
         with self._changed:
             if number in self._in_flight:
                 self._futures[number] = future
+        future.add_done_callback(lambda future: self._skip(number) if future.cancelled() else None)
+
+    def _skip(self, number: int) -> None:
+        """No thread will send this part: the file is given up, or the account closed."""
+        with self._changed:
+            self._failure = self._failure or AccessFailedFileSystemError(self._path, "the account is closed")
+        self._end(number)
 
     def _run(self, number: int, send: Callable[[], Receipt]) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 
 from cloudalpha.hashes import make_hash
 from cloudalpha.toolkit.part_bodies import PartBody
@@ -23,6 +23,7 @@ class StreamHashes:
         self._release = release
         self._bodies: deque[PartBody] = deque()
         self._is_running = False
+        self._task: Future[None] | None = None
         self._changed = threading.Condition()
 
     def add(self, body: PartBody) -> None:
@@ -36,12 +37,14 @@ class StreamHashes:
                 return
             self._is_running = True
         try:
-            self._executor.submit(self._run)
+            self._task = self._executor.submit(self._run)
         except RuntimeError:  # the account is being closed
             self._run()
 
     def get(self, last: PartBody | None) -> dict[str, str]:
         """The hashes of all that was added and of the last part, in hexadecimal by algorithm; nothing after `drop`. May be repeated."""
+        if self._task is not None and self._task.cancel():  # no thread has come to it yet
+            self._run()
         with self._changed:
             while self._is_running:
                 self._changed.wait()

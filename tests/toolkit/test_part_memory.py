@@ -94,7 +94,7 @@ def test_parts_under_way_are_waited_for_instead(executor: ThreadPoolExecutor, sp
     file = make(executor, store, budget, spool)
     writer = threading.Thread(target=file.write, args=(CONTENT[:150],))
     writer.start()
-    wait_until(lambda: budget._waiting)
+    wait_until(lambda: budget._waiting and blockade.arrived)
     assert store.most_in_flight == 1
     blockade.lift()
     writer.join()

@@ -352,6 +352,36 @@ def test_an_executor_that_is_closed(make: Making) -> None:
     assert store.calls == ["begin", "abort", "close"]
 
 
+def test_an_executor_that_drops_what_it_has_not_begun(make: Making) -> None:
+    blockade = Blockade()
+    for _ in range(8):
+        make.executor.submit(blockade, 0)
+    store = MemoryPartStore()
+    file = make(store)
+    file.write(OLD[:45])
+    make.executor.shutdown(wait=False, cancel_futures=True)
+    with pytest.raises(AccessFailedFileSystemError, match="closed"):
+        file.commit()
+    assert store.calls == ["begin", "abort", "close"]
+    blockade.lift()
+
+
+def test_hashes_do_not_wait_for_a_thread(make: Making) -> None:
+    blockade = Blockade()
+    store = MemoryPartStore()
+    file = make(store)
+    for _ in range(7):
+        make.executor.submit(blockade, 0)
+    wait_until(lambda: len(blockade.arrived) == 7)
+    gate = Blockade()
+    store.on_part = gate
+    file.write(OLD[:45])
+    gate.lift()
+    blockade.lift()
+    file.commit()
+    assert store.hashes["sha256"] == hashlib.sha256(OLD[:45]).hexdigest()
+
+
 # Keeping
 
 
