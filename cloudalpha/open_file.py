@@ -149,6 +149,11 @@ class OpenFile:
             draft.write_at(None, data)
         self._count_written(len(data))
 
+    def write_pieces(self, offset: int | None, pieces: list[bytes]) -> None:
+        """Write pieces one behind the other, without putting them together first; offset None appends. As `write_at`."""
+        self._get_writable().write_pieces(None if self._is_append else offset, pieces)
+        self._count_written(sum(map(len, pieces)))
+
     def takes_pipe(self) -> bool:
         """Whether `write_from_pipe` can be called: what is written goes to a descriptor of the storage's own. Blocks."""
         return self._get_writable().takes_pipe()

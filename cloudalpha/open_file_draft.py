@@ -175,14 +175,21 @@ class Draft:
 
     def write_at(self, offset: int | None, data: bytes) -> None:
         """Write bytes, and those that wait in the buffer; waits for the storage. offset None means the end."""
+        self.write_pieces(offset, [data])
+
+    def write_pieces(self, offset: int | None, pieces: list[bytes]) -> None:
+        """Write pieces one behind the other; as `write_at`."""
+        num_bytes = sum(map(len, pieces))
         with self._lock:
             self._check()
             if offset is None:
                 offset = self._size
-            if 0 <= offset <= self._max_size - len(data):
-                self._put(offset, data)
+            if 0 <= offset <= self._max_size - num_bytes:
+                for piece in pieces:
+                    self._put(offset, piece)
+                    offset += len(piece)
             else:
-                self._error = too_large(self.path, offset + len(data))
+                self._error = too_large(self.path, offset + num_bytes)
         self.flush()
 
     def takes_pipe(self) -> bool:

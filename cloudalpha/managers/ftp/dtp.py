@@ -198,33 +198,34 @@ class DataConnection(TLSChannel, _DataChannel):
     def _receive_chunks(self, transfer: Transfer) -> None:
         received = 0
         while received < _TURN and not self._closed and not self._ended:
-            data, is_end = self._receive()
-            received += len(data)
-            if data:
-                transfer.take(data)
+            pieces, is_end = self._receive()
+            num_bytes = sum(map(len, pieces))
+            received += num_bytes
+            if num_bytes:
+                transfer.take(pieces)
             if is_end:
                 self._end()
-            if len(data) < CHUNK:
+            if num_bytes < CHUNK:
                 return
 
-    def _receive(self) -> tuple[bytes, bool]:
-        """Bytes, at most CHUNK, and whether they are the last: FIN, or with TLS the client's close_notify. Raises OSError."""
+    def _receive(self) -> tuple[list[bytes], bool]:
+        """Bytes, about CHUNK of them at most, and whether they are the last: FIN, or with TLS the client's close_notify. Raises OSError."""
         if self.is_tls:
             return self._receive_records()
         try:
             data = self.socket.recv(CHUNK)
         except BlockingIOError:
-            return b"", False
-        return data, not data
+            return [], False
+        return [data], not data
 
-    def _receive_records(self) -> tuple[bytes, bool]:
+    def _receive_records(self) -> tuple[list[bytes], bool]:
         records: list[bytes] = []
         size = 0
         try:
             while size < CHUNK:
                 record = self.socket.recv(_RECORD)
                 if not record:
-                    return b"".join(records), True
+                    return records, True
                 records.append(record)
                 size += len(record)
         except ssl.SSLWantReadError:
@@ -232,7 +233,7 @@ class DataConnection(TLSChannel, _DataChannel):
         except OSError:
             if not records:
                 raise
-        return b"".join(records), False
+        return records, False
 
     def _send_native(self, transfer: Transfer) -> None:
         descriptor = transfer.native.fileno() if transfer.native is not None else -1

@@ -32,8 +32,8 @@ class Transfer(ABC):
         """The next bytes to send; none at the end."""
         return b""
 
-    def take(self, data: bytes) -> None:
-        """Bytes that were received."""
+    def take(self, pieces: list[bytes]) -> None:
+        """Bytes that were received, in pieces."""
         raise AssertionError("this transfer sends")
 
     def take_from_pipe(self, pipe_fd: int, num_bytes: int) -> None:
@@ -108,13 +108,13 @@ class Upload(Transfer):
     def is_whole(self) -> bool:
         return self._announced in (self.num_bytes, self._before + self.num_bytes)
 
-    def take(self, data: bytes) -> None:
-        self.num_bytes += len(data)
+    def take(self, pieces: list[bytes]) -> None:
+        self.num_bytes += sum(map(len, pieces))
         if self._ascii:
-            data = self._held + data
+            data = self._held + b"".join(pieces)
             self._held = b"\r" if data.endswith(b"\r") else b""  # the line feed may come with the next bytes
-            data = data[: len(data) - len(self._held)].replace(b"\r\n", b"\n")
-        self._write(data)
+            pieces = [data[: len(data) - len(self._held)].replace(b"\r\n", b"\n")]
+        self._write(pieces)
 
     def take_from_pipe(self, pipe_fd: int, num_bytes: int) -> None:
         self.num_bytes += num_bytes
@@ -128,21 +128,19 @@ class Upload(Transfer):
             raise Refusal(
                 f"451 {self.num_bytes} bytes came where ALLO announced {self._announced}: nothing was stored."
             )
-        self._write(self._held)
+        self._write([self._held])
         self._file.finish()
         return "226 Transfer complete."
 
     def discard(self, reason: str) -> None:
         self._file.discard(reason)
 
-    def _write(self, data: bytes) -> None:
-        if not data:
-            return
-        if self._position is None:
-            self._file.append(data)
-        else:
-            self._file.write_at(self._position, data)
-            self._position += len(data)
+    def _write(self, pieces: list[bytes]) -> None:
+        num_bytes = sum(map(len, pieces))
+        if num_bytes:
+            self._file.write_pieces(self._position, pieces)
+            if self._position is not None:
+                self._position += num_bytes
 
 
 class Listing(Transfer):

@@ -163,9 +163,9 @@ class _Collector:
     def __init__(self) -> None:
         self.content = b""
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_pieces(self, offset: int, pieces: list[bytes]) -> None:
         assert offset == len(self.content)
-        self.content += data
+        self.content += b"".join(pieces)
 
     def finish(self) -> None:
         self.content += b"|"
@@ -176,7 +176,7 @@ def test_text_is_converted_whatever_the_borders(chunks: list[bytes]) -> None:
     file = _Collector()
     upload = Upload(file, 0, 0, True, None)  # type: ignore[arg-type]
     for chunk in chunks:
-        upload.take(chunk)
+        upload.take([chunk])
     upload.finish()
     assert file.content == b"".join(chunks).replace(b"\r\n", b"\n") + b"|"
 
