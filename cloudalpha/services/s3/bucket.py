@@ -29,7 +29,7 @@ from cloudalpha.services.s3.objects import (
     make_listed_info,
     unquote,
 )
-from cloudalpha.services.s3.requests import make_condition, rewound
+from cloudalpha.services.s3.requests import PROBE_FOLDER, make_condition, rewound
 
 MAX_BATCH = 1000
 """Keys that DeleteObjects takes."""
@@ -213,8 +213,11 @@ class Bucket(Multipart):
     # The bucket itself
 
     def check(self) -> None:
-        """Raises the storage's own errors (botocore's) where the bucket cannot be used; unlike a HEAD they say why."""
-        self._client.list_objects_v2(Bucket=self.name, MaxKeys=1, **self._payer)
+        """Raises the storage's own errors (botocore's) where the bucket cannot be used; unlike a HEAD they say why.
+
+        Looks for keys beneath the account's prefix alone: rights may be for those only. There should be none that begin like this.
+        """
+        self._client.list_objects_v2(Bucket=self.name, Prefix=self._prefix + PROBE_FOLDER, MaxKeys=1, **self._payer)
 
     def create(self, region: str | None) -> None:
         """Make the bucket. Raises botocore's errors; one that is the account's own already is none."""

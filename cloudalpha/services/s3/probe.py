@@ -20,11 +20,11 @@ from cloudalpha.logs import log_event
 from cloudalpha.services.s3.bucket import Bucket
 from cloudalpha.services.s3.card import Card
 from cloudalpha.services.s3.objects import ObjectInfo, compute_crc32
+from cloudalpha.services.s3.requests import PROBE_FOLDER
 from cloudalpha.services.s3.settings import S3Options
 
 logger = logging.getLogger("cloudalpha.services.s3")
 
-PROBE_FOLDER = ".cloudalpha-probe-"
 KEY = "capabilities"
 PART_SIZE = 5 * 1024**2
 

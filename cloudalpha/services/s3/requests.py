@@ -17,6 +17,8 @@ from cloudalpha.toolkit.retry import Retry
 T = TypeVar("T")
 
 PAGE_SIZE = 1000
+PROBE_FOLDER = ".cloudalpha-probe-"
+"""What the names of objects begin with that are there only while a server is probed."""
 
 
 class Requests:
@@ -32,6 +34,7 @@ class Requests:
         self.page_size = page_size
         self.retry = retry
         self._client = client
+        self._prefix = options.prefix
         self._stopped = threading.Event()
         self._payer = {"RequestPayer": "requester"} if options.requester_pays else {}
         self._customer_key = _make_customer_key(options, "")

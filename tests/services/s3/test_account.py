@@ -21,7 +21,7 @@ from cloudalpha.exceptions import (
 from cloudalpha.services.s3.account import S3Account
 from cloudalpha.services.s3.bucket import Bucket
 from cloudalpha.services.s3.card import Card
-from cloudalpha.services.s3.probe import PROBE_FOLDER
+from cloudalpha.services.s3.requests import PROBE_FOLDER
 from tests.servers.chaos_proxy import ChaosProxy, Fault
 from tests.servers.s3_server import S3Server
 

@@ -24,9 +24,10 @@ from tests.services.s3.accounts import small_pages
 Plant = Callable[..., None]
 
 
-@pytest.fixture(scope="session")
-def s3_server(moto_server: S3Server) -> S3Server:
-    return moto_server
+@pytest.fixture(scope="session", params=["moto", pytest.param("ceph", marks=pytest.mark.slow)])
+def s3_server(request: pytest.FixtureRequest) -> S3Server:
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    return server
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ ODD_KEYS = [
     "x/./y",
     "x/../y",
     "..",
-    "control\x01/tab\tbed",
+    "control\x7f/tab\tbed",
     "%~escaped",
     "%!twin",
     "plain/50% off",
