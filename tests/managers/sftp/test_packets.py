@@ -98,8 +98,11 @@ def test_batches_are_bounded() -> None:
 
 
 def test_names_that_nobody_could_ask_for_are_left_out() -> None:
-    entries = [FileMetadata("/good", False), FileMetadata("/bad\nname", False), FileMetadata("/worse\0", False)]
-    packet = Listing(iter(entries), "demo").read_batch(1)
+    class Odd(MemoryFileSystem):
+        def list_dir(self, path: str) -> Iterator[FileMetadata]:
+            return iter([FileMetadata(name, False) for name in ("/good", "/bad\nname", "/worse\0")])
+
+    packet = Listing(FileSystemView(Odd()).list_dir("/"), "demo").read_batch(1)
     assert packet is not None
     assert Reply(packet[4], 1, packet[9:]).names == [b"good"]
 
