@@ -92,7 +92,9 @@ class Store:
         """(entries, more follow): keys with their objects, and folders (common prefixes) with None, in order."""
         with self.lock:
             objects = self.get_bucket(bucket)
-            names = self._sorted.setdefault(bucket, sorted(objects))
+            if bucket not in self._sorted:
+                self._sorted[bucket] = sorted(objects)
+            names = self._sorted[bucket]
             at = bisect_left(names, max(prefix, after))
             entries: list[tuple[str, S3Object | None]] = []
             while at < len(names) and names[at].startswith(prefix):
