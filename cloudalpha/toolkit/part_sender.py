@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
@@ -43,11 +42,6 @@ class PartSender:
         self._when_idle: Callable[[], None] | None = None
 
     @property
-    def num_in_flight(self) -> int:
-        """Parts that are sent, or wait for a thread."""
-        return len(self._in_flight)
-
-    @property
     def stop(self) -> threading.Event:
         """Set by `cancel`; ends the pauses between attempts."""
         return self._stop
@@ -73,17 +67,12 @@ class PartSender:
         if failure is not None:
             raise AccessFailedFileSystemError(self._path, "the part could not be sent") from failure
 
-    def wait(self, max_in_flight: int = 0, timeout: float | None = None) -> bool:
-        """Wait until no more than so many parts are under way; False when it took longer than `timeout` seconds. Raises as `check`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def wait(self, max_in_flight: int = 0) -> None:
+        """Wait until no more than so many parts are under way. Raises as `check`."""
         with self._changed:
             while self._failure is None and len(self._in_flight) > max_in_flight:
-                remaining = None if deadline is None else deadline - time.monotonic()
-                if remaining is not None and remaining <= 0:
-                    return False
-                self._changed.wait(remaining)
+                self._changed.wait()
         self.check()
-        return True
 
     def cancel(self, when_idle: Callable[[], None]) -> None:
         """Give everything up, without waiting: `when_idle` is called as soon as no part is under way, here or by the thread of the last one."""
