@@ -118,7 +118,7 @@ class KnownObjects:
             if known.last_modified is None:
                 known = known._replace(last_modified=info.last_modified)
                 self._entries[info.key] = known
-            elif not _is_same_second(known.last_modified, info.last_modified):
+            elif known.last_modified != info.last_modified:
                 return None
             self._entries.move_to_end(info.key)
             return known
@@ -135,8 +135,3 @@ class KnownObjects:
             self._entries.move_to_end(key)
             if len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
-
-
-def _is_same_second(first: datetime, second: datetime | None) -> bool:
-    """HEAD tells whole seconds, listings may tell fractions."""
-    return second is not None and first.replace(microsecond=0) == second.replace(microsecond=0)

@@ -129,7 +129,8 @@ def make_listed_info(entry: Mapping[str, Any]) -> ObjectInfo:
 
 
 def _to_utc(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC) if moment is not None else None
+    """In whole seconds, as HEAD tells it: some listings tell fractions, and then one object would have two times."""
+    return moment.astimezone(UTC).replace(microsecond=0) if moment is not None else None
 
 
 def unquote(etag: str) -> str:
