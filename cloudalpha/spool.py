@@ -176,7 +176,25 @@ class SpoolFile:
             self._spool.release(self.ranges.num_bytes)
 
 
-@functools.cache
+_default_spools: list[Spool] = []
+
+
 def get_default_spool() -> Spool:
-    """The spool of those who were given none."""
+    """The spool of those who were given none: what `set_default_spool` said last, else one in the system's folder for temporary files."""
+    return _default_spools[-1] if _default_spools else _make_default_spool()
+
+
+def set_default_spool(spool: Spool) -> None:
+    """From now on those who are given no spool use this one, until it is taken back."""
+    _default_spools.append(spool)
+
+
+def take_back_default_spool(spool: Spool) -> None:
+    """Its folder may go: those who are given no spool use another one again. Harmless when repeated."""
+    if spool in _default_spools:
+        _default_spools.remove(spool)
+
+
+@functools.cache
+def _make_default_spool() -> Spool:
     return Spool(None, DEFAULT_SPOOL_SIZE)

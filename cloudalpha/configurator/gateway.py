@@ -19,7 +19,7 @@ from cloudalpha.exceptions import CloudAlphaError, ManagerError
 from cloudalpha.file_system_view import FileSystemView
 from cloudalpha.logs import log_event
 from cloudalpha.manager import Manager
-from cloudalpha.spool import Spool
+from cloudalpha.spool import Spool, set_default_spool, take_back_default_spool
 from cloudalpha.users.gate import Gatekeeper
 
 CONNECT_SECONDS = 5.0
@@ -51,8 +51,8 @@ class Gateway:
         self._data_store = DataStore.get_instance(self.state_dir)
         self._accounts = make_accounts(configuration, self._data_store)
         spool_dir = configuration.general.spool_dir or make_private_dir(self.state_dir / "spool")
-        spool = Spool(spool_dir, configuration.general.spool_size)
-        make_view = partial(FileSystemView, spool=spool, settings=configuration.open_files)
+        self._spool = Spool(spool_dir, configuration.general.spool_size)
+        make_view = partial(FileSystemView, spool=self._spool, settings=configuration.open_files)
         self._gate = Gatekeeper(configuration.users, self._accounts.get_file_system, configuration.defence, make_view)
         self._status_server: StatusServer | None = None
 
@@ -61,6 +61,7 @@ class Gateway:
 
         Raises ManagerError when no manager runs, with nothing left behind.
         """
+        set_default_spool(self._spool)  # for what services gather there
         for configuration in self.configuration.managers.values():
             self._start_manager(configuration)
         if not self.managers:
@@ -103,6 +104,7 @@ class Gateway:
             self._status_server.close()
             self._status_server = None
         self._data_store.close()
+        take_back_default_spool(self._spool)
 
     def describe(self) -> dict[str, Any]:
         """What `cloudalpha status` shows."""

@@ -14,6 +14,7 @@ from cloudalpha.configurator.loader import load_values
 from cloudalpha.configurator.status import read_statuses
 from cloudalpha.data_store import DataStore
 from cloudalpha.exceptions import AddressInUseManagerError, ManagerError
+from cloudalpha.spool import get_default_spool
 from cloudalpha.toolkit.memory_budget import MemoryBudget, get_process_budget
 from tests.configurator.samples import StubManager, make_plug_ins
 
@@ -57,6 +58,13 @@ def test_transfer_memory_bounds_all_transfers(
     monkeypatch.setattr("cloudalpha.toolkit.memory_budget._process_budget", MemoryBudget(1))  # restored after the test
     with running(text + TEXT, tmp_path):
         assert get_process_budget().max_bytes == expected
+
+
+def test_services_gather_in_the_spool_of_the_configuration(tmp_path: Path) -> None:
+    before = get_default_spool()
+    with running('spool_size = "7 MiB"' + TEXT, tmp_path):
+        assert get_default_spool().max_bytes == 7 << 20
+    assert get_default_spool() is before
 
 
 def test_every_manager_is_started_and_stopped(tmp_path: Path) -> None:
