@@ -35,7 +35,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev packages
 	$(BIN)/python -m benchmarks --readme $(ARGS)
-	$(BIN)/python -m benchmarks.s3 --readme $(ARGS)
+	$(BIN)/python -m benchmarks.s3 $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
