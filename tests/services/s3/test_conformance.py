@@ -12,6 +12,10 @@ from cloudalpha.file_system import FileSystem
 from cloudalpha.testing import FileSystemTests
 from cloudalpha.testing.contract.base import make_content
 from cloudalpha.testing.contract.concurrency import run_while
+from cloudalpha.testing.contract.conditions import ConditionTests
+from cloudalpha.testing.contract.folders import FolderTests
+from cloudalpha.testing.contract.listing import ListingTests
+from cloudalpha.testing.contract.times import TimeTests
 from tests.servers.s3_server import S3Server
 from tests.services.s3.accounts import PAGE_SIZE, small_pages
 
@@ -76,8 +80,12 @@ class TestCeph(S3Tests):
 
 
 @pytest.mark.slow
-class TestSwift(S3Tests):
-    __test__ = True
+class TestSwift(ListingTests, ConditionTests, FolderTests, TimeTests):
+    """The themes in which servers differ: it answers slowly, and the whole takes a quarter of an hour. Derived from S3Tests instead, it runs all."""
+
+    page_size = PAGE_SIZE
+    num_examples = 5
+    num_rounds = 3
 
     @pytest.fixture
     def file_system(self, swift_files: FileSystem) -> FileSystem:
