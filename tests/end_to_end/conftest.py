@@ -4,13 +4,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
 
 from tests.end_to_end.clients import CLIENTS, Client
 from tests.end_to_end.remote import Remote
-from tests.end_to_end.services import SAMPLE, SERVICES
+from tests.end_to_end.services import FEW, SAMPLE, SERVICES, Storage
 from tests.servers.gateway import Gateway
 
 
@@ -26,6 +27,7 @@ class Place:
     folder: Path
     remote: Remote
     service: str
+    storage: Storage
 
     def make_client(self, name: str) -> Client:
         """One of CLIENTS; the test is skipped where its program is missing."""
@@ -37,16 +39,17 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def _gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Gateway]]:
+def _gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Gateway, Storage]]]:
     """One gateway a service, started when the first test needs it."""
-    gateways: dict[str, Gateway] = {}
+    gateways: dict[str, tuple[Gateway, Storage]] = {}
     with contextlib.ExitStack() as stack:
 
-        def get(service: str) -> Gateway:
+        def get(service: str) -> tuple[Gateway, Storage]:
             if service not in gateways:
                 folder = tmp_path_factory.mktemp(f"gateway-{service}")
                 storage = stack.enter_context(SERVICES[service].open(folder))
-                gateways[service] = stack.enter_context(Gateway(folder, storage.account, storage.root))
+                gateway = stack.enter_context(Gateway(folder, storage.account, storage.root))
+                gateways[service] = gateway, storage
             return gateways[service]
 
         yield get
@@ -68,39 +71,55 @@ def _remotes() -> Iterator[Callable[[Gateway], Remote]]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`service`: every service. `client_name` with `client_filter` set by a marker: every client that fits, on every service, or a sample."""
+    """`service`: every service. `client_name`: every client that the marker `clients` says fits, on every service, or a sample."""
+    is_heavy = metafunc.definition.get_closest_marker("heavy") is not None
+    services = [name for name, service in SERVICES.items() if not (is_heavy and service.is_slow)]
     if "client_name" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("clients")
-        fits: Callable[[type[Client]], bool] = marker.args[0] if marker else lambda client: True
+        fits: Callable[[type[Client]], bool] = marker.args[0] if marker and marker.args else lambda client: True
+        has_few = bool(marker and marker.kwargs.get("few_on_slow"))
         pairs = [
-            (service, name)
-            for service in SERVICES
+            _make_param(service, name, id=f"{name}-{service}")
+            for service in services
             for name, client in CLIENTS.items()
-            if fits(client) and (name in SAMPLE or not SERVICES[service].is_sampled)
+            if fits(client) and _is_tried(service, name, has_few)
         ]
-        metafunc.parametrize(("service", "client_name"), pairs, ids=[f"{name}-{service}" for service, name in pairs])
+        metafunc.parametrize(("service", "client_name"), pairs)
     elif "service" in metafunc.fixturenames:
-        metafunc.parametrize("service", SERVICES)
+        metafunc.parametrize("service", [_make_param(service, id=service) for service in services])
+
+
+def _is_tried(service: str, client_name: str, has_few: bool) -> bool:
+    if SERVICES[service].is_slow and has_few:
+        return client_name in FEW
+    return client_name in SAMPLE or not SERVICES[service].is_sampled
+
+
+def _make_param(service: str, *others: str, id: str) -> Any:
+    return pytest.param(service, *others, id=id, marks=[pytest.mark.slow] if SERVICES[service].is_slow else [])
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "clients(fits): the real clients that a test is for: what `fits` says of their class"
+        "markers",
+        "clients(fits, few_on_slow=False): the real clients that a test is for: what `fits` says of their class; few_on_slow: on slow "
+        "services those of FEW alone",
     )
+    config.addinivalue_line("markers", "heavy: what would take long on a slow service, and is not tried there")
 
 
 @pytest.fixture
 def place(
     service: str,
-    _gateways: Callable[[str], Gateway],
+    _gateways: Callable[[str], tuple[Gateway, Storage]],
     _remotes: Callable[[Gateway], Remote],
     tmp_path: Path,
 ) -> Iterator[Place]:
-    gateway = _gateways(service)
+    gateway, storage = _gateways(service)
     remote = _remotes(gateway)
     base = f"/{tmp_path.name}"
     remote.sftp.mkdir(base)
-    yield Place(gateway, base, tmp_path, remote, service)
+    yield Place(gateway, base, tmp_path, remote, service, storage)
     remote.delete_tree(base)
 
 

@@ -12,7 +12,7 @@ import pytest
 from cloudalpha.testing.waiting import wait_until
 from tests.end_to_end.clients import CLIENTS, Client, kill_all
 from tests.end_to_end.conftest import Place
-from tests.servers.gateway import find_leftovers, get_received_bytes
+from tests.servers.gateway import get_received_bytes
 
 pytestmark = pytest.mark.needs("ss")
 
@@ -57,12 +57,12 @@ def find_uploads(place: Place, folder: str) -> list[tuple[int, str]]:
 
 
 def assert_nothing_is_left(place: Place) -> None:
-    """No temporary file, hidden or unnamed, where the files lie on this machine."""
-    root = place.gateway.root
-    if root is not None:
-        wait_until(lambda: not find_leftovers(place.gateway.process.pid, root), 20)
+    """Nothing where the files lie that no client may see: temporary files, hidden or unnamed; uploads in parts."""
+    pid = place.gateway.process.pid
+    wait_until(lambda: not place.storage.find_leftovers(pid), 20, lambda: str(place.storage.find_leftovers(pid)))
 
 
+@pytest.mark.clients(few_on_slow=True)
 @pytest.mark.parametrize("is_overwriting", [False, True], ids=["new", "old"])
 @pytest.mark.parametrize("kill", [kill_all, kill_client])
 def test_a_killed_client_publishes_nothing(

@@ -14,7 +14,7 @@ NUM_FILES = 300
 
 
 @pytest.mark.slow
-@pytest.mark.clients(lambda client: issubclass(client, Rclone))
+@pytest.mark.clients(lambda client: issubclass(client, Rclone), few_on_slow=True)
 def test_sync_and_check(place: Place, client: Rclone) -> None:
     local = write_local_tree(place.folder / "tree", make_tree(NUM_FILES))
     remote = f"{client.remote}{place.base}/tree"
@@ -28,6 +28,7 @@ def test_sync_and_check(place: Place, client: Rclone) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.clients(lambda client: issubclass(client, Rclone))
 def test_bisync(place: Place, client: Rclone) -> None:
     """Changes of both sides reach the other one."""

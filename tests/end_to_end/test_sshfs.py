@@ -137,6 +137,7 @@ def test_a_file_grows_under_the_eyes_of_its_writer(place: Place, mounted: Path) 
 def test_times_and_space(place: Place, mounted: Path) -> None:
     (mounted / "file").write_bytes(b"x")
     os.utime(mounted / "file", (1_000_000_000, 1_000_000_000))
+    wait_for(place, "file", b"x")
     wait_until(lambda: place.remote.get_modified(f"{place.base}/file") == 1_000_000_000)
     space = os.statvfs(mounted)
     assert space.f_blocks * space.f_frsize >= space.f_bavail * space.f_frsize > 0
@@ -160,6 +161,7 @@ def test_errors_have_their_names(mounted: Path) -> None:
         (mounted / "folder").read_bytes()
 
 
+@pytest.mark.heavy
 @pytest.mark.needs("git")
 def test_git(place: Place, mounted: Path) -> None:
     """A clone into it, a commit in it, and a clone out of it."""

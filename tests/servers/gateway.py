@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,17 +44,20 @@ class Gateway(Serving):
     """`cloudalpha serve`, as a context manager. `kill` and another Gateway of the same folder are a crash and a restart.
 
     folder: for its configuration and state. account: the lines of `[accounts.files]`. root: the folder beneath which the account keeps its files on
-    this machine, where it does.
+    this machine, where it does. users: their names; all have the same password, and see the same files.
     """
 
-    def __init__(self, folder: Path, account: str, root: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, account: str, root: Path | None = None, users: Iterable[str] = (USER_NAME,)
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.root = root
         self.key = folder / "user_key"
         if not self.key.exists():
             _write_key(self.key)
         config = folder / "cloudalpha.toml"
-        config.write_text(_make_config(folder, account, self.key.with_suffix(".pub").read_text().strip()))
+        public_key = self.key.with_suffix(".pub").read_text().strip()
+        config.write_text(_make_config(folder, account) + "".join(_make_user(user, public_key) for user in users))
         super().__init__(folder, "--config", config)
 
     def get_endpoint(self) -> Endpoint:
@@ -81,7 +85,7 @@ def _hash_password() -> str:
     return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
 
-def _make_config(folder: Path, account: str, public_key: str) -> str:
+def _make_config(folder: Path, account: str) -> str:
     return f"""
 state_dir = "{folder}/state"
 grace_seconds = 0
@@ -95,7 +99,12 @@ passive_ports = "0"
 port = 0
 [accounts.files]
 {account}
-[users.{USER_NAME}]
+"""
+
+
+def _make_user(name: str, public_key: str) -> str:
+    return f"""
+[users.{name}]
 password_hash = "{_hash_password()}"
 public_keys = ["{public_key}"]
 mounts = {{ "/" = "files:/" }}
@@ -128,9 +137,10 @@ def find_leftovers(pid: int | None, root: Path) -> list[str]:
     return found
 
 
-def count_sessions(state_dir: Path) -> int:
-    """Sessions of the gateway that runs with a state folder."""
-    return sum(len(status["sessions"]) for status in read_statuses(state_dir))
+def count_sessions(state_dir: Path, user_name: str | None = None) -> int:
+    """Sessions of the gateway that runs with a state folder. user_name: of that user alone."""
+    sessions = [session for status in read_statuses(state_dir) for session in status["sessions"]]
+    return sum(user_name in (None, session["user_name"]) for session in sessions)
 
 
 def wait_until_idle(state_dir: Path, timeout: float = 30) -> None:

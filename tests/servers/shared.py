@@ -21,6 +21,8 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from tests.servers import ceph, moto, rclone_s3, swift
 from tests.servers.s3_server import S3Server
 
@@ -55,6 +57,18 @@ def join(name: str, folder: Path) -> Iterator[S3Server]:
             if not state.exists():
                 _start_keeper(name, folder)
             server = S3Server(**json.loads(state.read_text()))
+        yield server
+
+
+@contextlib.contextmanager
+def join_in_run(name: str, base_folder: Path) -> Iterator[S3Server]:
+    """The same in a run of pytest; the test is skipped where a program is missing. base_folder: of the run's temporary folders (`getbasetemp`)."""
+    if missing := FIND_MISSING[name]():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    of_all_workers = base_folder.parent if "PYTEST_XDIST_WORKER" in os.environ else base_folder
+    folder = of_all_workers / "s3-servers"
+    folder.mkdir(exist_ok=True)
+    with join(name, folder) as server:
         yield server
 
 

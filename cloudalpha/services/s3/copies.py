@@ -7,7 +7,11 @@ from concurrent.futures import Executor, wait
 from datetime import datetime
 from typing import Any
 
-from cloudalpha.exceptions import AccessFailedFileSystemError, UnsupportedOperationFileSystemError
+from cloudalpha.exceptions import (
+    AccessFailedFileSystemError,
+    RevisionMismatchFileSystemError,
+    UnsupportedOperationFileSystemError,
+)
 from cloudalpha.services.s3.bucket import Bucket
 from cloudalpha.services.s3.metadata import (
     HASHES,
@@ -56,6 +60,8 @@ class Copier:
         Raises RevisionMismatchFileSystemError when the source has changed.
         """
         metadata = self._make_metadata(source, path, modified)
+        if metadata is None and key == source.key:  # S3 refuses copies that change nothing
+            return source
         if source.size <= self._max_single_copy:
             etag = self._bucket.copy(source, key, path, metadata)
         else:
@@ -100,6 +106,7 @@ class Copier:
         self._uploads.add(key, upload_id, path)
         try:
             parts = self._send_parts(source, key, path, upload_id)
+            self._check_source(source, path)
             etag = self._bucket.complete_upload(key, path, upload_id, parts)
         except BaseException:
             self._bucket.abort_upload(key, path, upload_id)
@@ -109,6 +116,13 @@ class Copier:
         if source.num_tags and source.key != key:
             self._bucket.put_tags(key, path, self._bucket.get_tags(source.key, path))
         return etag
+
+    def _check_source(self, source: ObjectInfo, path: str) -> None:
+        """See that all parts are of one version, where the server itself does not."""
+        if not self._bucket.card.part_copy_if_match:
+            now = self._bucket.head(source.key, path)
+            if now is None or now.etag != source.etag:
+                raise RevisionMismatchFileSystemError(path)
 
     def _send_parts(self, source: ObjectInfo, key: str, path: str, upload_id: str) -> list[tuple[int, Any]]:
         def copy_part(span: tuple[int, int, int]) -> tuple[int, Any]:

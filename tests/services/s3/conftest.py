@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,40 +20,27 @@ from tests.servers.chaos_proxy import ChaosProxy
 from tests.servers.s3_server import S3Server, delete_bucket
 
 
-@contextlib.contextmanager
-def _join(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    if missing := shared.FIND_MISSING[name]():
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    folder = folder / "s3-servers"
-    folder.mkdir(exist_ok=True)
-    with shared.join(name, folder) as server:
-        yield server
-
-
 @pytest.fixture(scope="session")
 def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with _join("moto", tmp_path_factory) as server:
+    with shared.join_in_run("moto", tmp_path_factory.getbasetemp()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def ceph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with _join("ceph", tmp_path_factory) as server:
+    with shared.join_in_run("ceph", tmp_path_factory.getbasetemp()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with _join("swift", tmp_path_factory) as server:
+    with shared.join_in_run("swift", tmp_path_factory.getbasetemp()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with _join("rclone", tmp_path_factory) as server:
+    with shared.join_in_run("rclone", tmp_path_factory.getbasetemp()) as server:
         yield server
 
 
