@@ -17,7 +17,7 @@ class Card:
     multipart: uploads in parts work.
     metadata: what is kept beside an object comes back.
     copy, copy_if_match: CopyObject works; refuses a source that has changed.
-    part_copy: UploadPartCopy works, with a condition on its source.
+    part_copy, part_copy_if_match: UploadPartCopy works; refuses a source that has changed.
     delete_many: DeleteObjects works.
     markers: an object `a/` is a folder, and not the same as an object `a`.
     tags: tags can be put on an object that is there already.
@@ -36,6 +36,7 @@ class Card:
     copy: bool = False
     copy_if_match: bool = False
     part_copy: bool = False
+    part_copy_if_match: bool = False
     delete_many: bool = False
     markers: bool = False
     tags: bool = False

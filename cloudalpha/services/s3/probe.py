@@ -97,6 +97,7 @@ class _Probe:
             copy=self._try(self._can_copy),
             copy_if_match=self._try(self._can_copy_if_match),
             part_copy=self._try(can_copy_part),
+            part_copy_if_match=self._try(self._can_copy_part_if_match),
             delete_many=self._try(self._can_delete_many),
             markers=self._try(self._has_markers),
             tags=self._try(self._has_tags),
@@ -170,10 +171,11 @@ class _Probe:
         return found is not None and found.metadata == {"mtime": "2.000002"}
 
     def _can_copy_part(self) -> bool:
-        source = self._get_source()
-        return self._is_copied_by_parts(source, None) and self._is_refused(
-            lambda: self._is_copied_by_parts(source._replace(etag=_OTHER_ETAG), None)
-        )
+        return self._is_copied_by_parts(self._get_source(), None)
+
+    def _can_copy_part_if_match(self) -> bool:
+        other = self._get_source()._replace(etag=_OTHER_ETAG)
+        return self._is_refused(lambda: self._is_copied_by_parts(other, None))
 
     def _can_copy_ranges(self) -> bool:
         self._put("large", bytes(PART_SIZE + 1))

@@ -268,3 +268,26 @@ def test_large_objects_are_copied_in_parts(connect: Callable[[], FileSystem], ra
     assert copied.size == size
     assert raw.get_object(Bucket=bucket, Key="copy")["Body"].read() == content
     assert "Uploads" not in raw.list_multipart_uploads(Bucket=bucket)
+
+
+def test_a_large_object_that_changes_while_it_is_copied_is_not_mixed(
+    connect: Callable[[], FileSystem], raw: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_system: Any = connect()
+    raw.put_object(Bucket=bucket, Key="large", Body=b"1" * (10 * 1024**2))
+    copy_part = file_system._bucket.copy_part
+
+    def change_then_copy(*arguments: Any) -> Any:
+        raw.put_object(Bucket=bucket, Key="large", Body=b"2" * (10 * 1024**2))
+        return copy_part(*arguments)
+
+    monkeypatch.setattr(file_system._bucket, "copy_part", change_then_copy)
+    with ThreadPoolExecutor(1) as executor:
+        copier = Copier(
+            file_system._bucket, file_system._known, executor, file_system._uploads,
+            max_single_copy=5 * 1024**2, part_size=5 * 1024**2,
+        )  # fmt: skip
+        with pytest.raises(RevisionMismatchFileSystemError):
+            copier.copy(file_system._bucket.head("large", "/large"), "copy", "/copy")
+    assert "Contents" not in raw.list_objects_v2(Bucket=bucket, Prefix="copy")
+    assert "Uploads" not in raw.list_multipart_uploads(Bucket=bucket)
