@@ -10,9 +10,9 @@ from typing import Any
 from cloudalpha.data_store import DataStore
 from cloudalpha.file_system import FileSystem
 from cloudalpha.services.s3.account import S3Account
-from cloudalpha.services.s3.probe import KEY, make_fingerprint
 from cloudalpha.services.s3.settings import S3Options, S3Settings
 from tests.servers.s3_server import S3Server
+from tests.services.s3.connecting import connect
 
 PAGE_SIZE = 3
 
@@ -37,18 +37,12 @@ def make_options(server: S3Server, bucket: str, **options: Any) -> S3Options:
     )
 
 
-_values: dict[str, Any] = {}
-"""What the DataStore keeps of a probing, by server: it is the same for each of its buckets."""
-
-
 @contextlib.contextmanager
 def small_pages(server: S3Server, bucket: str, state_dir: Path, **options: Any) -> Iterator[FileSystem]:
-    """The files of a bucket. Each server is probed but once in a run."""
+    """The files of a bucket. Each server is probed but once in the process."""
     made = make_options(server, bucket, **options)
-    with contextlib.closing(DataStore(state_dir)) as data_store:
-        if server.name in _values:
-            value = {**_values[server.name], "fingerprint": make_fingerprint(made)}
-            data_store.set_value("account:s3", KEY, value)
-        with contextlib.closing(SmallPagesAccount("s3", made, S3Settings(), data_store)) as account:
-            yield account.file_system
-        _values[server.name] = data_store.get_value("account:s3", KEY)
+    with (
+        contextlib.closing(DataStore(state_dir)) as data_store,
+        contextlib.closing(SmallPagesAccount("s3", made, S3Settings(), data_store)) as account,
+    ):
+        yield connect(account, server)
