@@ -2,7 +2,7 @@
 
 Safe for threads. Each method takes the path that its errors are about; what boto3 raises comes out as a FileSystemError. Requests that change
 nothing, and those that may be made twice with the same result, are repeated while their errors are temporary. Those that are not (`put` under a
-condition, `complete_upload`), and those whose callers repeat them (`get`, `put_part`, `copy_part`), are made once.
+condition, `complete_upload`), and those whose callers repeat them (`get`, `create_upload`, `put_part`, `copy_part`), are made once.
 """
 
 from __future__ import annotations

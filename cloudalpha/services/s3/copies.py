@@ -102,8 +102,9 @@ class Copier:
             raise UnsupportedOperationFileSystemError(path, "the storage cannot copy a file of this size by itself")
         kept = source.metadata if metadata is None else metadata
         settings = self._bucket.get_copied_settings(source)
-        upload_id = self._bucket.create_upload(key, path, kept or {}, source.headers, settings)
-        self._uploads.add(key, upload_id, path)
+        upload_id = self._uploads.begin(
+            key, path, lambda: self._bucket.create_upload(key, path, kept or {}, source.headers, settings)
+        )
         try:
             parts = self._send_parts(source, key, path, upload_id)
             self._check_source(source, path)

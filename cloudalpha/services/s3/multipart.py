@@ -26,12 +26,15 @@ class Multipart(Requests):
         headers: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> str:
-        """Begin an upload in parts; its id. settings: encryption and storage class, where they are not those of the account."""
+        """Begin an upload in parts; its id. settings: encryption and storage class, where they are not those of the account.
+
+        Not repeated: where the answer is lost, there may be an upload whose id nobody knows (`Uploads.begin`).
+        """
         extra = dict(settings) if settings is not None else self._encryption | self._storage
         checksum = self._copy_checksum()
-        answer = self._repeat(
-            path,
-            lambda: self._client.create_multipart_upload(
+
+        def create() -> str:
+            answer = self._client.create_multipart_upload(
                 Bucket=self.name,
                 Key=key,
                 Metadata=dict(metadata),
@@ -39,9 +42,10 @@ class Multipart(Requests):
                 **extra,
                 **checksum,
                 **self._payer,
-            ),
-        )
-        return str(answer["UploadId"])
+            )
+            return str(answer["UploadId"])
+
+        return self._once(path, create)
 
     def put_part(self, key: str, path: str, upload_id: str, number: int, body: Body) -> dict[str, str]:
         """Send a part (1 to 10,000); its receipt. Not repeated; the same part may be sent again."""

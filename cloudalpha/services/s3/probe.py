@@ -245,7 +245,7 @@ class _Probe:
 
     def _begin(self, name: str) -> tuple[str, str]:
         key = self._key(name)
-        upload_id = self._bucket.create_upload(key, "/", {})
+        upload_id = self._bucket.retry.run(lambda: self._bucket.create_upload(key, "/", {}))
         self._uploads.append((key, upload_id))
         return key, upload_id
 

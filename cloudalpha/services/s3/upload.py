@@ -85,13 +85,11 @@ class S3PartStore(PartStore):
     def begin(self) -> None:
         self._metadata = self._make_metadata()
         headers = self._source.headers if self._source is not None else None
-        upload_id = self._bucket.create_upload(self._key, self._path, self._metadata, headers)
-        try:
-            self._uploads.add(self._key, upload_id, self._path)
-        except BaseException:
-            self._bucket.abort_upload(self._key, self._path, upload_id)
-            raise
-        self._upload_id = upload_id
+        self._upload_id = self._uploads.begin(
+            self._key,
+            self._path,
+            lambda: self._bucket.create_upload(self._key, self._path, self._metadata, headers),
+        )
 
     def put_part(self, number: int, body: PartBody) -> Receipt:
         return self._bucket.put_part(self._key, self._path, self._upload_id, number, body)
@@ -135,7 +133,7 @@ class S3PartStore(PartStore):
                 raise AccessFailedFileSystemError(
                     self._path, "the storage gave an answer of another kind", temporary=True
                 )
-            return ObjectInfo(self._key, size, etag, None, self._metadata, {})
+            return ObjectInfo(self._key, size, etag, None, self._metadata)
 
         info = self._do_surely(complete, condition)
         if info.size != size:

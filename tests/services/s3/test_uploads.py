@@ -89,7 +89,7 @@ def test_a_sweep_that_is_stopped_leaves_the_rest(
     stopped = threading.Event()
     stopped.set()
     assert uploads.abort_leftovers(stopped) == 0
-    assert uploads._find_leftovers() == [("key", upload_id)]
+    assert [name for name, _ in uploads._find_leftovers()] == [f"upload:{upload_id}"]
 
 
 def test_a_state_that_cannot_be_written_is_an_error_and_leaves_no_upload(
@@ -99,6 +99,15 @@ def test_a_state_that_cannot_be_written_is_an_error_and_leaves_no_upload(
     with files.create_new_file("/file") as new_file, pytest.raises(AccessFailedFileSystemError, match="state"):
         new_file.write(bytes(9 << 20))
     assert list_uploads(raw, bucket) == set()
+
+
+def test_an_upload_that_is_refused_leaves_nothing_in_the_journal(files: S3FileSystem, uploads: Uploads) -> None:
+    def refuse() -> str:
+        raise AccessFailedFileSystemError("/key", "no")
+
+    with pytest.raises(AccessFailedFileSystemError, match="no"):
+        uploads.begin("key", "/key", refuse)
+    assert not [key for key, _ in files._context.data_store.items(OWNER) if key.startswith(("begin:", "upload:"))]
 
 
 PROGRAM = """
