@@ -224,8 +224,9 @@ class ChaosProxy:
     async def _end(self) -> None:
         assert self._server is not None
         self._server.close()
-        self._cut()
-        await asyncio.gather(*self._connections.values(), return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            self._cut()  # again and again: a connection that was let in just now may begin only now
+            await asyncio.wait(others, timeout=0.05)
         await asyncio.sleep(0.01)  # transports are closed by the loop's next rounds
 
     def _call(self, function: Callable[[], None]) -> None:

@@ -164,6 +164,7 @@ def test_what_is_kept_may_not_change_meanwhile(
             new_file.write(b"end")
             new_file.commit()
     assert not caught.value.temporary
+    files._context.executor.shutdown()  # the upload is aborted after the last of its parts
     assert list_uploads(raw, bucket) == [] == list_journal(files)
 
 
