@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from tests.end_to_end.clients import CLIENTS, Client
 from tests.end_to_end.remote import Remote
-from tests.end_to_end.services import FEW, SAMPLE, SERVICES, Storage
+from tests.end_to_end.services import SAMPLE, SERVICES, Storage
 from tests.servers.gateway import Gateway
 
 
@@ -77,21 +77,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "client_name" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("clients")
         fits: Callable[[type[Client]], bool] = marker.args[0] if marker and marker.args else lambda client: True
-        has_few = bool(marker and marker.kwargs.get("few_on_slow"))
+        on_slow: Collection[str] = marker.kwargs.get("on_slow", CLIENTS) if marker else CLIENTS
         pairs = [
             _make_param(service, name, id=f"{name}-{service}")
             for service in services
             for name, client in CLIENTS.items()
-            if fits(client) and _is_tried(service, name, has_few)
+            if fits(client) and _is_tried(service, name, on_slow)
         ]
         metafunc.parametrize(("service", "client_name"), pairs)
     elif "service" in metafunc.fixturenames:
         metafunc.parametrize("service", [_make_param(service, id=service) for service in services])
 
 
-def _is_tried(service: str, client_name: str, has_few: bool) -> bool:
-    if SERVICES[service].is_slow and has_few:
-        return client_name in FEW
+def _is_tried(service: str, client_name: str, on_slow: Collection[str]) -> bool:
+    if SERVICES[service].is_slow and client_name not in on_slow:
+        return False
     return client_name in SAMPLE or not SERVICES[service].is_sampled
 
 
@@ -102,8 +102,8 @@ def _make_param(service: str, *others: str, id: str) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "clients(fits, few_on_slow=False): the real clients that a test is for: what `fits` says of their class; few_on_slow: on slow "
-        "services those of FEW alone",
+        "clients(fits, on_slow): the real clients that a test is for: what `fits` says of their class; on_slow: names, which are the only "
+        "ones on slow services",
     )
     config.addinivalue_line("markers", "heavy: what would take long on a slow service, and is not tried there")
 

@@ -117,7 +117,7 @@ class History:
 
     def tell(self, what: str) -> None:
         """Note what happened, for those who look for the reason of a fault."""
-        self.story.append(f"{datetime.now(UTC):%H:%M:%S.%f} {what}")
+        self.story.append(f"{_get_time()} {what}")
 
     def find_fault(self, content: bytes | None) -> str | None:
         """Why this cannot be what the key holds; None when it can."""
@@ -134,13 +134,14 @@ class History:
 
 
 class Crashes:
-    """One run. faults: what went wrong; counts: what was done.
+    """One run. faults: what went wrong; kills: what was killed when; counts: what was done.
 
     folder: for everything. seed: of what is done, not of when.
     """
 
     def __init__(self, folder: Path, server: S3Server, num_uploads: int, seed: int) -> None:
         self.faults: list[str] = []
+        self.kills: list[str] = []
         self.counts: Counter[str] = Counter()
         self.histories: dict[str, History] = {}
         self._folder = folder
@@ -234,7 +235,7 @@ class Crashes:
             elif not self._kill_client(chooser):
                 continue
             self.counts[f"{victim} killed"] += 1
-            print(f"{datetime.now(UTC):%H:%M:%S.%f} {victim} killed")
+            self.kills.append(f"{_get_time()} {victim} killed")
 
     def _kill_client(self, chooser: random.Random) -> bool:
         with self._lock:
@@ -342,6 +343,10 @@ class Worker:
         wait_until(is_over, PATIENCE)
 
 
+def _get_time() -> str:
+    return f"{datetime.now(UTC):%H:%M:%S.%f}"
+
+
 def _list_keys(raw: Any, bucket: str) -> Iterator[str]:
     for page in raw.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         yield from (entry["Key"] for entry in page.get("Contents", []))
@@ -372,8 +377,8 @@ def main() -> int:
         crashes.run()
     for name, count in sorted(crashes.counts.items()):
         print(f"{count:8} {name}")
-    for fault in crashes.faults:
-        print(f"FAULT: {fault}")
+    for line in (*crashes.kills, *(f"FAULT: {fault}" for fault in crashes.faults)) if crashes.faults else ():
+        print(line)
     return 1 if crashes.faults else 0
 
 

@@ -36,7 +36,7 @@ class Service:
     """open: makes a storage, in a temporary folder of pytest that it may use, for as long as the context lasts (a server runs meanwhile).
 
     is_sampled: only the clients of SAMPLE are tried, which is enough where others have been through all of them.
-    is_slow: all of its tests belong to the slow ones, and those that go through every client in what the service has no part in try few.
+    is_slow: all of its tests belong to the slow ones, and those that go through many clients try fewer.
     """
 
     open: Callable[[Path], AbstractContextManager[Storage]]

@@ -12,6 +12,7 @@ import pytest
 from cloudalpha.testing.waiting import wait_until
 from tests.end_to_end.clients import CLIENTS, Client, kill_all
 from tests.end_to_end.conftest import Place
+from tests.end_to_end.services import FEW
 from tests.servers.gateway import get_received_bytes
 
 pytestmark = pytest.mark.needs("ss")
@@ -62,7 +63,7 @@ def assert_nothing_is_left(place: Place) -> None:
     wait_until(lambda: not place.storage.find_leftovers(pid), 20, lambda: str(place.storage.find_leftovers(pid)))
 
 
-@pytest.mark.clients(few_on_slow=True)
+@pytest.mark.clients(on_slow=FEW)
 @pytest.mark.parametrize("is_overwriting", [False, True], ids=["new", "old"])
 @pytest.mark.parametrize("kill", [kill_all, kill_client])
 def test_a_killed_client_publishes_nothing(

@@ -9,14 +9,16 @@ import pytest
 from tests.end_to_end.clients.rclone import Rclone
 from tests.end_to_end.conftest import Place
 from tests.end_to_end.remote import make_tree, read_local_tree, write_local_tree
+from tests.end_to_end.services import FEW, SERVICES
 
 NUM_FILES = 300
 
 
 @pytest.mark.slow
-@pytest.mark.clients(lambda client: issubclass(client, Rclone), few_on_slow=True)
+@pytest.mark.clients(lambda client: issubclass(client, Rclone), on_slow=FEW)
 def test_sync_and_check(place: Place, client: Rclone) -> None:
-    local = write_local_tree(place.folder / "tree", make_tree(NUM_FILES))
+    num_files = NUM_FILES // 5 if SERVICES[place.service].is_slow else NUM_FILES
+    local = write_local_tree(place.folder / "tree", make_tree(num_files))
     remote = f"{client.remote}{place.base}/tree"
     client.make("sync", "--create-empty-src-dirs", local, remote).run(place.folder, 120)
     client.make("check", "--download", local, remote).run(place.folder, 120)

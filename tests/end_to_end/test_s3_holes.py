@@ -12,7 +12,6 @@ import random
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,65 +20,17 @@ import pytest
 
 from cloudalpha.testing.clients import reset_connection
 from cloudalpha.testing.waiting import wait_until
-from tests.end_to_end.services import make_s3_account
+from tests.end_to_end.huge import BUCKET, PART_SIZE, Huge, make_account, open_huge
 from tests.fakes.huge_content import make_bytes, make_content
-from tests.fakes.huge_s3 import HugeS3
 from tests.fakes.huge_store import S3Object
 from tests.servers.gateway import Gateway
-from tests.servers.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
 
 MIB = 1 << 20
 GIB = 1 << 30
-BUCKET = "bucket"
-PART_SIZE = 5 * MIB
 FEW_BYTES = 24 * MIB
 """What a change of a large file may move."""
 
 NUM_COPIES_AT_ONCE = 8
-
-
-@dataclass
-class Huge:
-    """A gateway over the fake."""
-
-    service: HugeS3
-    gateway: Gateway
-
-    def add(self, key: str, size: int) -> S3Object:
-        return self.service.add(BUCKET, key, size)
-
-    def get(self, key: str) -> S3Object | None:
-        return self.service.store.buckets[BUCKET].get(key)
-
-    def read(self, key: str, start: int, num_bytes: int) -> bytes:
-        found = self.get(key)
-        assert found is not None
-        return b"".join(found.content.cut(start, num_bytes).read())
-
-    def list_keys(self, prefix: str) -> set[str]:
-        return {key for key in list(self.service.store.buckets[BUCKET]) if key.startswith(prefix)}
-
-    def count_parts(self, key: str) -> int:
-        """Parts that have come of unfinished uploads."""
-        return sum(len(upload.parts) for upload in list(self.service.store.uploads.values()) if upload.key == key)
-
-    def has_upload(self, key: str) -> bool:
-        return any(upload.key == key for upload in list(self.service.store.uploads.values()))
-
-
-def make_account(service: HugeS3) -> str:
-    server = S3Server("huge", service.endpoint_url, ACCESS_KEY, SECRET_KEY, "us-east-1", os.getpid())
-    return f'{make_s3_account(server, BUCKET)}\n[services.s3]\npart_size = "5 MiB"'
-
-
-@contextlib.contextmanager
-def open_huge(folder: Path) -> Iterator[Huge]:
-    with HugeS3() as service:
-        service.store.buckets[BUCKET] = {}
-        with Gateway(folder, make_account(service)) as gateway:
-            with contextlib.closing(gateway.ftp()) as ftp:
-                ftp.nlst("/")  # the account is connected and its server probed from here on
-            yield Huge(service, gateway)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from tests.end_to_end.clients import Client
 from tests.end_to_end.clients.ftp_clients import Lftp
 from tests.end_to_end.conftest import Place
 from tests.end_to_end.remote import MODIFIED, make_tree, read_local_tree, write_local_tree
+from tests.end_to_end.services import FEW, SAMPLE
 
 CONTENT = random.Random(7).randbytes(3_000_017)
 
@@ -28,7 +29,7 @@ def test_a_file_both_ways(place: Place, client: Client) -> None:
     assert place.remote.list_names(place.base) == ["file"]
 
 
-@pytest.mark.clients(lambda client: client.has_trees)
+@pytest.mark.clients(lambda client: client.has_trees, on_slow=SAMPLE)
 def test_a_tree_both_ways(place: Place, client: Client) -> None:
     tree = make_tree()
     local = write_local_tree(place.folder / "tree", tree)
@@ -42,7 +43,7 @@ def test_a_tree_both_ways(place: Place, client: Client) -> None:
         assert int((place.folder / "down" / "tree" / "large").stat().st_mtime) == MODIFIED
 
 
-@pytest.mark.clients(lambda client: client.has_resume_put)
+@pytest.mark.clients(lambda client: client.has_resume_put, on_slow=FEW)
 def test_an_upload_is_resumed(place: Place, client: Client) -> None:
     content = CONTENT[: client.resume_bytes]
     (place.folder / "file").write_bytes(content)
@@ -51,7 +52,7 @@ def test_an_upload_is_resumed(place: Place, client: Client) -> None:
     assert place.remote.read(f"{place.base}/file") == content
 
 
-@pytest.mark.clients(lambda client: client.has_resume_get)
+@pytest.mark.clients(lambda client: client.has_resume_get, on_slow=FEW)
 def test_a_download_is_resumed(place: Place, client: Client) -> None:
     place.remote.write(f"{place.base}/file", CONTENT)
     (place.folder / "file").write_bytes(CONTENT[:1_234_567])
@@ -59,7 +60,7 @@ def test_a_download_is_resumed(place: Place, client: Client) -> None:
     assert (place.folder / "file").read_bytes() == CONTENT
 
 
-@pytest.mark.clients(lambda client: issubclass(client, Lftp))
+@pytest.mark.clients(lambda client: issubclass(client, Lftp), on_slow=FEW)
 def test_lftp_resumes_trees(place: Place, client: Lftp) -> None:
     tree = make_tree()
     local = write_local_tree(place.folder / "tree", tree)
@@ -73,7 +74,7 @@ def test_lftp_resumes_trees(place: Place, client: Lftp) -> None:
     assert read_local_tree(back) == tree
 
 
-@pytest.mark.clients(lambda client: issubclass(client, Lftp))
+@pytest.mark.clients(lambda client: issubclass(client, Lftp), on_slow=FEW)
 def test_lftp_mirrors_what_is_new_and_deletes_what_is_gone(place: Place, client: Lftp) -> None:
     local = write_local_tree(place.folder / "tree", make_tree())
     client.put_tree(local, f"{place.base}/tree").run(place.folder)
