@@ -13,6 +13,7 @@ from cloudalpha.exceptions import (
     DirectoryNotEmptyFileSystemError,
     InvalidPathFileSystemError,
     IsADirectoryFileSystemError,
+    NotFoundFileSystemError,
     PermissionDeniedFileSystemError,
     RevisionMismatchFileSystemError,
     UnsupportedOperationFileSystemError,
@@ -22,13 +23,13 @@ from cloudalpha.file_system import ANYTHING, Expected, FileSystem, NewFile, Writ
 from cloudalpha.services.s3.card import Card
 from cloudalpha.services.s3.claims import Claims
 from cloudalpha.services.s3.context import Context
-from cloudalpha.services.s3.copies import Copier
+from cloudalpha.services.s3.copies import MAX_SINGLE_COPY, Copier
 from cloudalpha.services.s3.download import S3RangeSource
 from cloudalpha.services.s3.journal import Journal
 from cloudalpha.services.s3.keys import is_marker_content, is_twin
 from cloudalpha.services.s3.leftovers import Leftovers
 from cloudalpha.services.s3.listing import Listing
-from cloudalpha.services.s3.metadata import DIRECTORY_TYPE, MTIME, format_mtime, make_file_metadata
+from cloudalpha.services.s3.metadata import DIRECTORY_TYPE, MTIME, format_mtime, get_modified, make_file_metadata
 from cloudalpha.services.s3.objects import ObjectInfo
 from cloudalpha.services.s3.settings import S3Options, S3Settings
 from cloudalpha.services.s3.tree import Renamer, Trees
@@ -116,6 +117,7 @@ class S3FileSystem(FileSystem):
                 raise AlreadyExistsFileSystemError(path)
             self._places.check_new_name(path)
             self._put_marker(path, datetime.now(UTC))
+            self._places.remember_new_dir(path)
 
     def delete_dir(self, path: str) -> None:
         if path == paths.ROOT:
@@ -154,6 +156,8 @@ class S3FileSystem(FileSystem):
             self._copier.copy(source, self._keys.get_key(copy_path), copy_path)
 
     def set_modified_datetime(self, path: str, modified_datetime: datetime) -> None:
+        if self._try_set_time(path, modified_datetime):
+            return
         info = self._places.find_file(path)
         if info is None and not self._places.has_dir(path):
             self._places.raise_missing(path)
@@ -194,6 +198,20 @@ class S3FileSystem(FileSystem):
         metadata = make_file_metadata(path, info, self._uploads.find_hashes(info, path))
         self._known.remember(info.key, info, metadata)
         return metadata
+
+    def _try_set_time(self, path: str, modified: datetime) -> bool:
+        """Set the time of a file that was written a moment ago without looking at it first; False when it is another one by now, or it is not
+        sure that the storage would have refused then."""
+        card = self._bucket.card
+        info = self._places.find_file(path, may_remember=True) if card.metadata and card.copy_if_match else None
+        if info is None or get_modified(info) == modified or info.size > MAX_SINGLE_COPY:
+            return False
+        try:
+            self._copier.copy(info, info.key, path, modified)
+        except (NotFoundFileSystemError, RevisionMismatchFileSystemError):
+            self._known.forget(info.key)
+            return False
+        return True
 
     def _find_source(self, path: str) -> ObjectInfo | None:
         """What is to be moved or copied: the object of a file; None for a folder. Raises NotFound-, NotADirectoryFileSystemError."""
@@ -247,7 +265,7 @@ class S3FileSystem(FileSystem):
             )
         except RevisionMismatchFileSystemError as error:
             raise AlreadyExistsFileSystemError(path) from error
-        self._places.forget(path)
+        self._places.remember(path, is_dir=True)
         self._known.remember_dir(key, modified if self._bucket.card.metadata else None)
 
     def _forget_dir(self, path: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -24,6 +25,9 @@ HASHES = {"md5": "cloudalpha-md5", "sha256": "cloudalpha-sha256"}
 
 DIRECTORY_TYPE = "application/x-directory"
 MAX_KNOWN = 65_536
+MAX_RECENT = 4096
+RECENT_SECONDS = 2.0
+"""How long what an object was is taken for what it is, by those who make sure of it with a condition: clients set the time of a file at once."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -94,11 +98,24 @@ class KnownObjects:
     def __init__(self, max_entries: int = MAX_KNOWN) -> None:
         self._max_entries = max_entries
         self._entries: OrderedDict[str, Known] = OrderedDict()
+        self._recent: OrderedDict[str, tuple[ObjectInfo, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def remember(self, key: str, info: ObjectInfo, metadata: FileMetadata) -> None:
         """Note what is now known of an object."""
         self._set(key, Known(info.etag, info.last_modified, metadata.modified_datetime, metadata.content_hash))
+        with self._lock:
+            self._recent.pop(key, None)
+            if info.metadata is not None and info.headers is not None:
+                self._recent[key] = (info, time.monotonic() + RECENT_SECONDS)
+            if len(self._recent) > MAX_RECENT:
+                self._recent.popitem(last=False)
+
+    def find_recent(self, key: str) -> ObjectInfo | None:
+        """An object that was written or asked about a moment ago, as HEAD told or would have told of it then; it may be another one by now."""
+        with self._lock:
+            info, until = self._recent.get(key, (None, 0.0))
+            return info if time.monotonic() < until else None
 
     def remember_dir(self, key: str, modified: datetime | None) -> None:
         """Note the time of a folder's marker; listings never tell anything of markers."""
@@ -108,6 +125,7 @@ class KnownObjects:
         """The object is gone."""
         with self._lock:
             self._entries.pop(key, None)
+            self._recent.pop(key, None)
 
     def find(self, info: ObjectInfo) -> Known | None:
         """What is known of an object that a listing tells of, if it is still the same."""

@@ -1,9 +1,10 @@
 """Places: what stands at a path, and whether something may be put there.
 
 Folders are not objects: a folder is there when some key begins with its own (`a/`), the marker's among them. To look for the folder of every new
-file would cost a request each, so folders that were seen, and names that were seen to be free of folders, are remembered for some seconds. What
-this process itself changes is forgotten at once; what others change meanwhile can only have the effect that a file is stored in a folder that is
-then there by virtue of it, or beside a folder of its name, which listings show as such.
+file would cost a request each, so folders that were seen, and names that were seen to be free of folders, are remembered for some seconds; and in
+a folder that this process has just made there are no others than those that it puts there. What this process itself changes is forgotten at once;
+what others change meanwhile can only have the effect that a file is stored in a folder that is then there by virtue of it, or beside a folder of
+its name, which listings show as such.
 """
 
 from __future__ import annotations
@@ -45,16 +46,17 @@ class Places:
         self._known = known
         self._remember_seconds = remember_seconds
         self._remembered: OrderedDict[str, tuple[bool, float]] = OrderedDict()
+        self._new_dirs: dict[str, float] = {}
         self._lock = threading.Lock()
 
     # What is there
 
-    def find_file(self, path: str) -> ObjectInfo | None:
-        """The object of a file; None where there is none."""
+    def find_file(self, path: str, may_remember: bool = False) -> ObjectInfo | None:
+        """The object of a file; None where there is none. may_remember: only one that was there a moment ago, and nobody is asked."""
         key = self._keys.get_key(path)
         if path == paths.ROOT or is_twin(path) or self._keys.is_hidden_marker(path) or not key:
             return None
-        info = self._bucket.head(key, path)
+        info = self._known.find_recent(key) if may_remember else self._bucket.head(key, path)
         is_empty_marker = info is not None and info.size == 0 and is_marker_content(path)
         return None if is_empty_marker else info
 
@@ -143,21 +145,45 @@ class Places:
     def remember(self, path: str, is_dir: bool) -> None:
         """A folder is at the path, or none is."""
         with self._lock:
-            self._remembered[path] = (is_dir, time.monotonic() + self._remember_seconds)
-            self._remembered.move_to_end(path)
-            if len(self._remembered) > MAX_REMEMBERED:
-                self._remembered.popitem(last=False)
+            self._remember(path, is_dir)
+
+    def remember_new_dir(self, path: str) -> None:
+        """This process has made a folder, where there was none; nothing is in it."""
+        now = time.monotonic()
+        with self._lock:
+            self._forget_within(path)
+            self._remember(path, is_dir=True)
+            for other in [other for other, until in self._new_dirs.items() if until <= now]:
+                del self._new_dirs[other]
+            self._new_dirs[path] = now + self._remember_seconds
 
     def forget(self, path: str) -> None:
         """Folders at and beneath the path are made or deleted."""
         with self._lock:
-            for remembered in [other for other in self._remembered if paths.is_within(other, path)]:
-                del self._remembered[remembered]
+            self._forget_within(path)
+            for above in [other for other in self._new_dirs if paths.is_within(path, other)]:
+                del self._new_dirs[above]
+
+    def _remember(self, path: str, is_dir: bool) -> None:
+        self._remembered[path] = (is_dir, time.monotonic() + self._remember_seconds)
+        self._remembered.move_to_end(path)
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+            self._new_dirs.clear()  # what was put into them since may just have been lost
+
+    def _forget_within(self, path: str) -> None:
+        for remembered in [other for other in self._remembered if paths.is_within(other, path)]:
+            del self._remembered[remembered]
+        for new_dir in [other for other in self._new_dirs if paths.is_within(other, path)]:
+            del self._new_dirs[new_dir]
 
     def _recall(self, path: str) -> bool | None:
+        now = time.monotonic()
         with self._lock:
             is_dir, until = self._remembered.get(path, (None, 0.0))
-            return is_dir if time.monotonic() < until else None
+            if now < until:
+                return is_dir
+            return False if now < self._new_dirs.get(paths.get_parent(path), 0.0) else None
 
     def _find_dir_time(self, path: str) -> datetime | None:
         key = self._keys.get_marker_key(path)

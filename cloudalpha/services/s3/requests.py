@@ -17,6 +17,7 @@ from cloudalpha.toolkit.retry import Retry
 T = TypeVar("T")
 
 PAGE_SIZE = 1000
+MAX_SMALL_BODY = 128 << 10
 PROBE_FOLDER = ".cloudalpha-probe-"
 """What the names of objects begin with that are there only while a server is probed."""
 
@@ -82,10 +83,12 @@ def make_condition(if_none_match: bool, if_match: str | None) -> dict[str, str]:
 
 
 def rewound(body: Body) -> Body:
-    """The body, at its start."""
-    if not isinstance(body, bytes):
-        body.seek(0)
-    return body
+    """The body, at its start; a small one as bytes: for what looks like a file the SDK asks whether it may send it, which is a round trip more."""
+    if isinstance(body, bytes):
+        return body
+    size = body.seek(0, 2)
+    body.seek(0)
+    return body.read(size) if size <= MAX_SMALL_BODY else body
 
 
 def _make_customer_key(options: S3Options, where: str) -> dict[str, Any]:

@@ -109,6 +109,26 @@ class TestKnownObjects:
         known.forget("k")
         assert known.find(self.LISTED) is None
 
+    def test_what_was_just_written_is_recent(self) -> None:
+        known = KnownObjects()
+        written = self.LISTED._replace(metadata={"a": "b"}, headers={})
+        known.remember("k", written, self.METADATA)
+        assert known.find_recent("k") == written
+        known.forget("k")
+        assert known.find_recent("k") is None
+
+    def test_what_is_not_known_as_a_whole_is_not_recent(self) -> None:
+        known = KnownObjects()
+        known.remember("k", self.LISTED._replace(metadata={}, headers={}), self.METADATA)
+        known.remember("k", self.LISTED._replace(metadata={}), self.METADATA)
+        assert known.find_recent("k") is None
+
+    def test_recent_is_a_matter_of_moments(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cloudalpha.services.s3.metadata.RECENT_SECONDS", 0.0)
+        known = KnownObjects()
+        known.remember("k", self.LISTED._replace(metadata={}, headers={}), self.METADATA)
+        assert known.find_recent("k") is None
+
     def test_the_least_recently_used_goes_first(self) -> None:
         known = KnownObjects(max_entries=2)
         for key in "abc":
