@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import clients
 from benchmarks.peers import BULK_USER, PASSWORD, USER, Peer, get_free_port, get_program, hash_cheaply
 from benchmarks.s3.place import BUCKET, S3Bench, Target
 
@@ -49,9 +50,11 @@ mounts = {{ "/" = "bucket:/" }}
     config.chmod(0o600)
     pid = bench.start(get_program("cloudalpha"), "serve", "--config", str(config), port=sftp)
     ports = {"sftp": sftp, "ftp": ftp}
-    return [
+    peers = [
         Peer("CloudAlpha", protocol, port, pid, user=BULK_USER, bulk_user=BULK_USER) for protocol, port in ports.items()
     ]
+    clients.connect_ftp(peers[1], BULK_USER).close()  # waits until the bucket is probed, as it is once in its life
+    return peers
 
 
 def start_rclone(bench: S3Bench, target: Target, protocol: str, mode: str | None) -> Peer:
