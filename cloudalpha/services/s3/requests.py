@@ -65,6 +65,8 @@ class Requests:
         try:
             with translated(path):
                 return call()
+        except OSError as error:  # of the content: a body that was given up cannot be read any more
+            raise AccessFailedFileSystemError(path, str(error)) from error
         except KeyError as error:  # of the answer: not every server that speaks S3 says all that belongs to it
             raise AccessFailedFileSystemError(path, f"the answer of the storage lacks {error}") from error
 

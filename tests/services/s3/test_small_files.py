@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudalpha.exceptions import IsADirectoryFileSystemError, NotFoundFileSystemError
+from cloudalpha.exceptions import AccessFailedFileSystemError, IsADirectoryFileSystemError, NotFoundFileSystemError
 from cloudalpha.services.s3.file_system import S3FileSystem
 from cloudalpha.services.s3.requests import MAX_SMALL_BODY, rewound
 from tests.servers.chaos_proxy import ChaosProxy, Fault
@@ -115,3 +115,13 @@ def test_small_bodies_are_sent_without_being_announced() -> None:
     large.seek(5)
     assert rewound(large) is large
     assert large.tell() == 0
+
+
+def test_a_small_body_that_was_given_up(files: S3FileSystem, chaos: ChaosProxy) -> None:
+    class GivenUp(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError("the upload was given up")
+
+    with pytest.raises(AccessFailedFileSystemError, match="given up"):
+        files._bucket.put("d/a", "/d/a", GivenUp(b"small"), metadata={})
+    assert not chaos.counts.requests
