@@ -17,6 +17,7 @@ NUM_UPLOADS = 40
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.expects_warnings  # that a gateway which is killed just then does not tell its sessions
 @pytest.mark.needs("lftp", "curl", "sftp", "scp", "psftp")
 def test_gateway_clients_and_proxy_are_killed_all_the_time(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
