@@ -105,16 +105,26 @@ class Uploads:
         num_aborted = 0
         try:
             for name, entry in self._find_leftovers():
-                for upload_id in [name.removeprefix(PREFIX)] if name.startswith(PREFIX) else self._find_begun(entry):
-                    if stopped.is_set():
-                        return num_aborted
-                    self._bucket.abort_upload(entry["key"], "/", upload_id)
-                    num_aborted += 1
-                self._remove(name, "/")
-        except (FileSystemError, DataStoreError) as error:
+                num_aborted += self._abort_leftover(name, entry, stopped)
+        except DataStoreError as error:
             log_event(logger, "upload_sweep_failed", logging.INFO, error=str(error))
         if num_aborted:
             log_event(logger, "uploads_aborted", number=num_aborted, reason="left by a process that is gone")
+        return num_aborted
+
+    def _abort_leftover(self, name: str, entry: dict[str, Any], stopped: threading.Event) -> int:
+        """What one entry stands for; how many uploads that were. One that cannot be aborted stays, and keeps no other."""
+        num_aborted = 0
+        try:
+            for upload_id in [name.removeprefix(PREFIX)] if name.startswith(PREFIX) else self._find_begun(entry):
+                if stopped.is_set():
+                    return num_aborted
+                self._bucket.abort_upload(entry["key"], "/", upload_id)
+                num_aborted += 1
+            if not stopped.is_set():
+                self._remove(name, "/")
+        except FileSystemError as error:
+            log_event(logger, "upload_sweep_failed", logging.INFO, error=str(error))
         return num_aborted
 
     def _find_leftovers(self) -> list[tuple[str, dict[str, Any]]]:

@@ -80,6 +80,26 @@ def test_an_upload_that_is_gone_already_is_struck_out(files: S3FileSystem, uploa
     assert uploads._find_leftovers() == []
 
 
+def test_one_that_cannot_be_aborted_keeps_no_other(
+    files: S3FileSystem, uploads: Uploads, begin: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = sorted(begin("key") for _ in range(3))
+    for upload_id in ids:
+        uploads.add("key", upload_id)
+        set_entry(files, upload_id, process=GONE)
+    abort = files._bucket.abort_upload
+
+    def fail_first(key: str, path: str, upload_id: str) -> None:
+        if upload_id == ids[0]:
+            raise AccessFailedFileSystemError(path, "not this one")
+        abort(key, path, upload_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files._bucket, "abort_upload", fail_first)
+        assert uploads.abort_leftovers(threading.Event()) == 2
+    assert uploads.abort_leftovers(threading.Event()) == 1
+
+
 def test_a_sweep_that_is_stopped_leaves_the_rest(
     files: S3FileSystem, uploads: Uploads, begin: Callable[[str], str]
 ) -> None:
