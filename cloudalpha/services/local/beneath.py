@@ -113,7 +113,7 @@ class Root:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def _open_by_walk(self, relative: bytes, flags: int) -> int:
-        names = [name for name in relative.split(b"/") if name not in (b"", b".")]
+        names = _split(relative, is_end=True)
         links = 0
         while True:
             outcome = self._walk(names, flags)
@@ -126,13 +126,15 @@ class Root:
             links += 1
             if links > MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            names[index : index + 1] = [name for name in target.split(b"/") if name not in (b"", b".")]
+            names[index : index + 1] = _split(target, is_end=index == len(names) - 1)
 
     def _walk(self, names: list[bytes], flags: int) -> int | tuple[int, bytes | None]:
         """Open the last of the names; or the index of a name that is a link, with its target, or of a "..", with None."""
         fd = os.open(".", _FOLDER, dir_fd=self.fd)
         try:
             for index, name in enumerate(names):
+                if name == b".":
+                    continue
                 if name == b"..":
                     if index == 0:
                         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
@@ -160,6 +162,13 @@ class Root:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if target.startswith(b"/"):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
+def _split(path: bytes, is_end: bool) -> list[bytes]:
+    """The names of a path. is_end: nothing follows it, so that a slash or a dot at its end, which asks for a folder, is kept as a dot."""
+    parts = path.split(b"/")
+    names = [name for name in parts if name not in (b"", b".")]
+    return [*names, b"."] if is_end and parts[-1] in (b"", b".") else names
 
 
 def _relative(path: str) -> bytes:

@@ -147,6 +147,15 @@ targets = st.lists(st.sampled_from(["a", "b", "c", "..", ".", ""]), min_size=1, 
 entries = st.lists(st.tuples(names, names, targets | st.sampled_from(["FILE", "DIR"])), max_size=8)
 
 
+@pytest.mark.parametrize("target", ["file/", "file/.", "sub/to file/", "sub/to file/."])
+def test_a_link_that_asks_for_a_folder_leads_to_no_file(opened: Root, root: Path, target: str) -> None:
+    (root / "file").write_bytes(b"inside")
+    (root / "sub").mkdir()
+    (root / "sub" / "to file").symlink_to("../file")
+    (root / "way").symlink_to(target)
+    assert get_errno(lambda: opened.open("/way", os.O_RDONLY)) == errno.ENOTDIR
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries=entries, path=st.lists(names, min_size=1, max_size=4).map("/".join))
 def test_both_ways_open_the_same(
