@@ -79,6 +79,8 @@ MODULE = """
     from tests.testing.mutants import MUTANTS
 
     class TestMutant(FileSystemTests):
+        num_examples = 200  # what is wrong is found much sooner, almost always
+
         @pytest.fixture
         def file_system(self):
             return MUTANTS[{name!r}]()

@@ -115,6 +115,7 @@ def test_a_sweep_that_is_stopped_leaves_the_rest(
 def test_a_state_that_cannot_be_written_is_an_error_and_leaves_no_upload(
     files: S3FileSystem, raw: Any, bucket: str
 ) -> None:
+    files._leftovers.wait()
     files._context.data_store.close()
     with files.create_new_file("/file") as new_file, pytest.raises(AccessFailedFileSystemError, match="state"):
         new_file.write(bytes(9 << 20))
