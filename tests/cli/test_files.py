@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
+from array import array
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -290,6 +293,15 @@ def test_a_real_process_shows_progress_to_a_terminal_only(cli: CommandLine) -> N
     assert (cli.local / "b").stat().st_size == 5_000_000
 
 
+def is_waiting_for_input(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has read all that was sent, and sleeps."""
+    assert process.stdin is not None
+    waiting = array("i", [0])
+    fcntl.ioctl(process.stdin, termios.FIONREAD, waiting)
+    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0]
+    return waiting[0] == 0 and state == "S"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_command_that_is_stopped_leaves_nothing(cli: CommandLine, number: signal.Signals) -> None:
     (cli.local / "dump").write_bytes(b"old")
@@ -300,6 +312,8 @@ def test_a_command_that_is_stopped_leaves_nothing(cli: CommandLine, number: sign
         process.stdin.write(b"x" * (1 << 20))
         process.stdin.flush()
         wait_until(lambda: len(os.listdir(cli.local)) > 1, timeout=30, message="nothing was written")
+        # Python looks for signals before it waits for input, not at the same moment: one that comes between is heard with the next input.
+        wait_until(lambda: is_waiting_for_input(process), timeout=30, message="it does not wait for input")
         process.send_signal(number)
         assert process.wait(30) == 1
         assert process.stderr.read() == b"cloudalpha: stopped\n"
