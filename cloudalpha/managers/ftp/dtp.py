@@ -221,9 +221,10 @@ class DataConnection(TLSChannel, _DataChannel):
     def _receive_records(self) -> tuple[list[bytes], bool]:
         records: list[bytes] = []
         size = 0
+        read = self.socket.read  # what `recv` calls: there is a record for every 16 KiB
         try:
             while size < CHUNK:
-                record = self.socket.recv(_RECORD)
+                record = read(_RECORD)
                 if not record:
                     return records, True
                 records.append(record)
