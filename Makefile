@@ -13,6 +13,7 @@ SWIFT_VENV := .venv-swift
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
+SLOW_WORKERS ?= 3
 EXAMPLES ?= 20000
 MINUTES ?= 15
 ARGS ?=
@@ -22,10 +23,10 @@ ARGS ?=
 serve: $(VENV)/.installed
 	@exec $(BIN)/cloudalpha serve $(ARGS)
 
-# Slow tests run in a pass of their own; pytest says 5 when a pass has no tests.
+# Slow tests run in a pass of their own, where much is waiting for servers; pytest says 5 when a pass has no tests.
 test: $(VENV)/.dev packages swift
 	$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS) || [ $$? -eq 5 ]
-	$(PYTEST) -n $(WORKERS) -m "slow" $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -n $(SLOW_WORKERS) -m "slow" $(ARGS) || [ $$? -eq 5 ]
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
