@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,23 +38,15 @@ def test_pieces_are_written_one_behind_the_other(fd: int) -> None:
     assert os.pread(fd, 1 << 20, 0) == bytes(7) + b"".join(pieces)
 
 
-def test_what_a_pipe_holds_is_moved_into_a_file(fd: int) -> None:
-    data = os.urandom(30_000)
-    read_end, write_end = os.pipe()
-    try:
-        os.write(write_end, data)
-        write_from_pipe(fd, read_end, len(data), 7)
-    finally:
-        os.close(read_end)
-        os.close(write_end)
-    assert os.pread(fd, 1 << 20, 0) == bytes(7) + data
+def refuse_splice(*_arguments: int, **_named: int) -> int:
+    raise OSError(errno.EINVAL, "no splice here")
 
 
-def test_what_a_pipe_holds_is_written_where_the_kernel_cannot_move_it(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_arguments: int, **_named: int) -> int:
-        raise OSError(errno.EINVAL, "no splice here")
-
-    monkeypatch.setattr(os, "splice", refuse)
+@pytest.mark.parametrize("splice", [os.splice, refuse_splice], ids=["by the kernel", "through memory"])
+def test_what_a_pipe_holds_is_moved_into_a_file(
+    fd: int, monkeypatch: pytest.MonkeyPatch, splice: Callable[..., int]
+) -> None:
+    monkeypatch.setattr(os, "splice", splice)
     monkeypatch.setattr(native_io, "COPY_BYTES", 1000)
     data = os.urandom(30_000)
     read_end, write_end = os.pipe()
